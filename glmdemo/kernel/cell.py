@@ -49,6 +49,7 @@ class Cell:
 
     Only messages whose parent is this cell's request count, and the cell is over when both
     its reply and the kernel's idle status have come: either alone may be late or forged.
+    `patience` is how long the kernel may take to begin it, apart from the time limit.
     """
 
     def __init__(
@@ -58,9 +59,10 @@ class Cell:
         limits: Limits,
         emit: Callable[[Output], None],
         stop: threading.Event,
+        patience: float,
     ) -> None:
         self._kernel, self._code, self._limits = kernel, code, limits
-        self._emit, self._stop = emit, stop
+        self._emit, self._stop, self._patience = emit, stop, patience
         self._budget = Budget(limits)
         self._message_id = ""
         self._began = self._idle = self._exits = False
@@ -68,16 +70,33 @@ class Cell:
         self._heard_at = 0.0
         self._changed = asyncio.Event()
 
-    async def run(self) -> None:
-        """Run to the end, in at most the time limit plus twice the grace period."""
+    async def run(self) -> bool:
+        """Run to the end, in at most the time limit plus twice the grace period.
+
+        False when the kernel has not begun it, and was killed for that.
+        """
         self._kernel.listener = self._take
         try:
+            self._message_id = self._kernel.execute(self._code)
+            if await self._is_ignored():
+                self._kernel.kill(f"The kernel did not take up the cell. {LOST}")
+                return False
             await self._run()
+            return True
         finally:
             self._kernel.listener = ignore_message
 
+    async def _is_ignored(self) -> bool:
+        """Wait for the kernel's first word about the cell; whether it lives but says none."""
+        deadline = time.monotonic() + self._patience
+        while not self._heard_at and self._kernel.alive and not self._stop.is_set():
+            if time.monotonic() > deadline:
+                await self._drain()  # it may have been us who were paused
+                return not self._heard_at
+            await self._wait()
+        return False
+
     async def _run(self) -> None:
-        self._message_id = self._kernel.execute(self._code)
         ending = _Ending(self._kernel, self._limits)
         while not self._finished:
             if not self._kernel.alive:

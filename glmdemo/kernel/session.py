@@ -23,6 +23,8 @@ from glmdemo.sandbox.room import Room
 from glmdemo.sandbox.tiers import Tier
 from glmdemo.stop import Stop
 
+_NEVER_BEGAN = "No kernel began the cell; try again when the machine is less busy."
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -176,22 +178,33 @@ class KernelSession:
                 return
             self._stop = stop
             try:
-                kernel = await self._living_kernel()
-                if stop.is_set():
-                    return
-                if self._to_say:
-                    emit(NoticeOutput(self._to_say))
-                    self._to_say = ""
-                self._used = True
-                await Cell(kernel, code, self._shared.limits, emit, stop).run()
-                if kernel.end_crowd():
-                    emit(NoticeOutput(death_sentence(kernel)))
-                if not kernel.alive or kernel.death:
-                    await self._end_kernel("")
+                # A cell that its kernel does not begin runs in the next one.
+                if not await self._try(code, emit, stop) and not await self._try(code, emit, stop):
+                    raise KernelError(_NEVER_BEGAN)
             finally:
                 self._room.unlock()
                 self._stop = None
                 self._last_used = time.monotonic()
+
+    async def _try(self, code: str, emit: Callable[[Output], None], stop: threading.Event) -> bool:
+        """Run `code`; False when the kernel has not begun it, and was killed for that."""
+        kernel = await self._living_kernel()
+        if stop.is_set():
+            return True
+        if self._to_say:
+            emit(NoticeOutput(self._to_say))
+            self._to_say = ""
+        limits = self._shared.limits
+        # No earlier cell can have blocked a new kernel: it is the machine that is slow.
+        patience = limits.begin_seconds if self._used else limits.start_seconds
+        self._used = True
+        if not await Cell(kernel, code, limits, emit, stop, patience).run():
+            return False
+        if kernel.end_crowd():
+            emit(NoticeOutput(death_sentence(kernel)))
+        if not kernel.alive or kernel.death:
+            await self._end_kernel("")
+        return True
 
     def _promised(self, emit: Callable[[Output], None]) -> Callable[[Output], None]:
         """`emit`, for outputs that name files by the path that models are promised."""

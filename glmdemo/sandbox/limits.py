@@ -21,6 +21,8 @@ class Limits:
     """Longest start of a kernel."""
     check_seconds: float = 10.0
     """How long a kernel may take before a cell to show that it can run one."""
+    begin_seconds: float = 5.0
+    """How long a kernel that has shown that may take to begin the cell."""
     idle_seconds: float = 1200.0
     """A kernel that ran no cell for this long is closed; its files stay."""
     busy_seconds: float = 60.0
@@ -40,6 +42,8 @@ class Limits:
     left_processes: int = 64
     """Processes that a cell may leave running when it ends."""
     open_files: int = 512
+    signals: int = 1024
+    """Timers and queued signals of one user, which take the system's own memory."""
     cpu_seconds: int = 3600
     """CPU time of one process over all its cells."""
     niceness: int = 5
@@ -84,4 +88,5 @@ class Limits:
             "RLIMIT_NOFILE": self.open_files,
             "RLIMIT_NPROC": self.processes,
             "RLIMIT_MEMLOCK": 8 * MB,
+            "RLIMIT_SIGPENDING": self.signals,
         }

@@ -69,16 +69,24 @@ class FakeKernel:
             self.listener(each)
 
 
-def run(kernel: FakeKernel, limits: Limits = FAST, stopped: bool = False) -> list[Output]:
+def attempt(
+    kernel: FakeKernel, limits: Limits = FAST, stopped: bool = False, patience: float = 30
+) -> tuple[list[Output], bool]:
+    """What was shown, and whether the kernel began the cell."""
     shown: list[Output] = []
     stop = threading.Event()
     if stopped:
         stop.set()
 
-    async def play() -> None:
-        await Cell(kernel, "code", limits, shown.append, stop).run()
+    async def play() -> bool:
+        return await Cell(kernel, "code", limits, shown.append, stop, patience).run()
 
-    asyncio.run(play())
+    return shown, asyncio.run(play())
+
+
+def run(kernel: FakeKernel, limits: Limits = FAST, stopped: bool = False) -> list[Output]:
+    shown, began = attempt(kernel, limits, stopped)
+    assert began
     return shown
 
 
@@ -130,6 +138,24 @@ def test_an_interrupt_waits_until_the_kernel_has_taken_up_the_cell() -> None:
     kernel = FakeKernel()
     run(kernel, Limits(cell_seconds=60, grace_seconds=0.3), stopped=True)
     assert kernel.interrupts == 1, "only the late one, sent because nothing came at all"
+
+
+def test_a_kernel_that_does_not_begin_the_cell_is_killed() -> None:
+    kernel = FakeKernel(stream("a late thread", parent="cell-1"))
+    assert attempt(kernel, patience=0.2) == ([], False)
+    assert not kernel.alive
+    assert "did not take up the cell" in kernel.death
+    assert kernel.death.endswith("variables are lost, files are kept.")
+
+
+def test_the_wait_for_a_slow_kernel_is_no_part_of_the_time_limit() -> None:
+    class SlowKernel(FakeKernel):
+        def execute(self, code: str) -> str:
+            asyncio.get_running_loop().call_later(0.5, self._play, self._script)
+            return CELL
+
+    kernel = SlowKernel(*BEGIN, stream("mine"), REPLY, IDLE)
+    assert run(kernel, Limits(cell_seconds=0.2)) == [TextOutput("mine")]
 
 
 def test_a_cell_that_exits_ends_the_kernel_with_a_notice() -> None:

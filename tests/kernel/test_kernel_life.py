@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 import types
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from glmdemo.kernel import KernelPool, KernelSession, Limits, pool
+from glmdemo.kernel.process import Kernel
 from glmdemo.outputs import NoticeOutput, model_text
 from glmdemo.sandbox import Isolation
 
@@ -68,6 +70,32 @@ def test_processes_that_a_cell_leaves_neither_crowd_the_machine_nor_print_later(
         "A new kernel takes over: variables are lost, files are kept."
     )
     assert said(session, "1 + 1") == "2"
+
+
+def test_a_cell_whose_kernel_is_blocked_just_before_it_runs_in_a_new_one(
+    make_pool: Callable[..., KernelPool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = make_pool(begin_seconds=1, cell_seconds=20).open("a")
+    said(session, "x = 1\nopen('kept', 'w').write('1')")
+    block = "import asyncio, time\nasync def block(): time.sleep(600)\n"
+    said(session, f"{block}loop = asyncio.get_running_loop()")
+    check = Kernel.check
+
+    async def check_and_block(kernel: Kernel) -> None:
+        await check(kernel)
+        kernel.execute("_ = loop.create_task(block())", silent=True)
+        await asyncio.sleep(0.5)
+
+    monkeypatch.setattr(Kernel, "check", check_and_block)
+    began = time.monotonic()
+    notice, *answer = session.execute("import os\n'x' in globals(), os.listdir()")
+    assert time.monotonic() - began < 15
+    assert isinstance(notice, NoticeOutput)
+    assert notice.text == (
+        "The kernel did not take up the cell. "
+        "A new kernel takes over: variables are lost, files are kept."
+    )
+    assert model_text(answer) == "(False, ['kept'])"
 
 
 def test_an_idle_kernel_is_closed_and_the_next_cell_says_so(
