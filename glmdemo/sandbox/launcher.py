@@ -55,7 +55,8 @@ def main() -> None:
             file.write("1000")
         _prctl(PR_SET_NO_NEW_PRIVS, 1)
     for name, value in config["rlimits"].items():
-        _limit(getattr(resource, name), value)
+        if hasattr(resource, name):  # Linux has all of them
+            _limit(getattr(resource, name), value)
     if config["landlock"]:
         _restrict_files(config["landlock"], config["read"], config["write"])
     if config["user"] is not None:
