@@ -72,8 +72,10 @@ def application_ends(setting: Setting, count: int) -> Result:
     """Each moment `count` times, the ways in turn."""
     left: list[str] = []
     cases = itertools.islice(_cases(), count * len(MOMENTS))
-    for moment, way in cases:
-        if found := _end_once(setting, moment, way):
+    for number, (moment, way) in enumerate(cases, 1):
+        found = _end_once(setting, moment, way)
+        setting.tell(f"{number} {way} while {moment}: {found or 'nothing left'}")
+        if found:
             left.append(f"{way} while {moment}: {found}")
     text = f"{count * len(MOMENTS)} ends at {len(MOMENTS)} moments: {len(left)} left something"
     return Result(text, tuple(left))

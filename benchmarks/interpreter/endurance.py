@@ -97,6 +97,7 @@ def many_deaths(setting: Setting, count: int) -> Result:
             answer = model_text(session.execute("import os\nos.path.exists('kept')"))
             ends.append(ended - began)
             answers.append(time.monotonic() - ended)
+            setting.tell(f"{number} {ends[-1]:.1f} s, then {answers[-1]:.1f} s")
             sentences = [output.text for output in shown if isinstance(output, NoticeOutput)]
             if max(ends[-1], answers[-1]) > SLOWEST or len(sentences) != 1 or answer != "True":
                 times = f"{ends[-1]:.1f} s, then {answers[-1]:.1f} s"

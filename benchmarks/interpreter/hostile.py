@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Sequence
 
-from benchmarks.interpreter.hostile_range import CELLS, Cell, Range
+from benchmarks.interpreter.hostile_range import CELLS, Cell, Range, Shot
 from benchmarks.interpreter.rows import Result, Setting
 
 
@@ -24,7 +23,13 @@ def two_attacks(setting: Setting, count: int) -> Result:
 
 def _shoot(setting: Setting, rounds: Sequence[tuple[Cell, ...]]) -> Result:
     os.environ["APP_SECRET"] = "topsecret123"  # what a cell must not find
+    shots: list[Shot] = []
     with Range(setting.folder, setting.isolation) as the_range:
-        shots = list(itertools.chain.from_iterable(the_range.shoot(*cells) for cells in rounds))
+        for cells in rounds:
+            for shot in the_range.shoot(*cells):
+                shots.append(shot)
+                setting.tell(
+                    f"{len(shots)} {shot.cell['id']} {shot.seconds:.1f} s {shot.complaints or ''}"
+                )
     failures = [f"{s.cell['id']}: {', '.join(s.complaints)}" for s in shots if s.complaints]
     return Result(f"{len(shots) - len(failures)} of {len(shots)}", tuple(failures))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +28,10 @@ class Setting:
             runtime_parent=self.folder,
             max_kernels=max_kernels,
         )
+
+    def tell(self, line: str) -> None:
+        """Say how far a long row has come, beside the table."""
+        print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
