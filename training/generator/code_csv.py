@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from training.generator.code_numbers import statistic_name
+from training.generator.code_numbers import ask_statistic, statistic_name
 from training.generator.draw import Draw
 from training.generator.lexicon import phrases, words
-from training.generator.task import Task, ask
+from training.generator.task import Task, wording
 from training.generator.values import coined, date, food, hanzi, person, word
 from training.generator.wording import phrase
 
@@ -23,7 +23,8 @@ def csv_file(draw: Draw) -> Task:
     name, text, columns = _file(draw)
     column, kind = draw.pick(columns), draw.pick(tuple(_PANDAS))
     cell = f'import pandas as pd\ndf = pd.read_csv("{name}")\n{_printed(column, kind)}'
-    request = ask(draw, "csv", f=name, c=column, s=statistic_name(draw, kind))
+    direct = phrases("code")["csv_direct"]
+    request = ask_statistic(draw, wording(draw, "csv"), direct, kind, f=name, c=column)
     return Task(f"csv.{kind}", request, cell, files={name: text}, columns=columns)
 
 

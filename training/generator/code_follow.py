@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from training.generator.code_csv import csv_again
-from training.generator.code_numbers import printed, statistic_cell, statistic_name
+from training.generator.code_numbers import ask_statistic, printed, statistic_cell
 from training.generator.draw import Draw
 from training.generator.lexicon import phrases
 from training.generator.task import Task
@@ -22,14 +22,19 @@ _ON_NUMBER = {
     "multiply": "{r} * {n}",
     "divide": "{r} / {n}",
     "half": "{r} / 2",
+    "quarter": "{r} / 4",
     "double": "{r} * 2",
+    "triple": "{r} * 3",
     "percent": "{r} * {n} / 100",
+    "percent_less": "{r} * (100 - {n}) / 100",
+    "percent_more": "{r} * (100 + {n}) / 100",
 }
 _PLOT = "import matplotlib.pyplot as plt\n"
 _ON_LIST = {
     "count": "print(len(data))",
     "append": "data.append({n})\nprint(data)",
     "sort": "print(sorted(data))",
+    "sort_down": "print(sorted(data, reverse=True))",
     "plot": _PLOT + "plt.plot(data)\nplt.show()",
     "bars": _PLOT + "plt.bar(range(len(data)), data)\nplt.show()",
 }
@@ -71,9 +76,10 @@ def follow_up(draw: Draw, now: Standing) -> Step | None:
 
 
 def _about_number(draw: Draw, task: Task, result: str) -> Step:
-    kinds = (*_ON_NUMBER, "square", "root")
-    kind = draw.pick(tuple(_ON_NUMBER) if result.startswith("-") else kinds)
-    n = draw.rng.randint(2, draw.pick((9, 50, 999)))
+    often = ("add", "subtract", "multiply", "divide", "divide", "half", "double")
+    kinds = (*_ON_NUMBER, *often, "square")
+    kind = draw.pick(kinds if result.startswith("-") else (*kinds, "root"))
+    n = draw.rng.randint(2, 99 if kind.startswith("percent") else draw.pick((9, 50, 999)))
     if kind == "square":
         cell = printed(f"{result}**2")
     elif kind == "root":
@@ -89,8 +95,7 @@ def _about_list(draw: Draw, task: Task) -> Step:
     data = task.cell.split("\n")[0]
     if draw.chance(0.55):
         kind, cell = statistic_cell(draw)
-        name = statistic_name(draw, kind)
-        request = phrase(draw, wording["statistics"][draw.lang], {"s": name})
+        request = ask_statistic(draw, wording["statistics"][draw.lang], wording["direct"], kind)
         return Step(request, cell, replace(task, again=""), data)
     kind = draw.pick(tuple(_ON_LIST))
     n = draw.rng.randint(1, 99)

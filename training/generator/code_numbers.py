@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 from training.generator.draw import Draw
 from training.generator.lexicon import phrases
-from training.generator.task import Task, ask, number_list, spoken_list
+from training.generator.task import Task, ask, number_list, spoken_list, wording
 from training.generator.values import person
 from training.generator.wording import phrase
 
@@ -45,9 +47,12 @@ STATISTICS = {
         ("standard deviation", "standard deviation", "std", "sample standard deviation"),
         ("标准差", "标准差", "标准偏差", "样本标准差"),
     ),
-    "range": (("range", "spread"), ("极差", "全距")),
+    "range": (("range", "range", "spread"), ("极差", "极差", "全距")),
 }
 """Names of each statistic in English and Chinese."""
+
+_DIRECT = 0.3
+"""Share of questions that say a statistic without its name: which is the largest of ..."""
 
 _CELLS = {
     "mean": "print(round(sum(data) / len(data), 6))",
@@ -128,32 +133,50 @@ def _spoken(draw: Draw) -> Task:
     forms = phrases("spoken")
     form = draw.pick(_FREQUENT if draw.chance(0.6) else tuple(forms))
     numbers = {name: operand(draw) for name in "abc"}
-    people = {"person": person(draw)}
+    if form.startswith(("{a} - ", "{a} / {b}")) and draw.chance(0.6):
+        numbers["b"], numbers["a"] = sorted((numbers["a"], numbers["b"]))
+    people = {"person": person(draw), "other": person(draw)}
     request = phrase(draw, forms[form][draw.lang], {**numbers, **people})
     return Task("words", request, printed(form.format(**numbers)))
 
 
 def percentage(draw: Draw) -> Task:
-    kind = draw.pick(("percent", "percent", "discount", "increase", "share"))
+    kinds = ("percent", "percent", "discount", "discount", "increase", "increase", "share", "share")
+    kind = draw.pick((*kinds, "tenths") if draw.lang == "zh" or draw.chance(0.3) else kinds)
     p, n, m = draw.rng.randint(1, 99), operand(draw), draw.rng.randint(1, 500)
+    if kind == "share" and draw.chance(0.8):
+        n = draw.rng.randint(2, 10 ** draw.rng.randint(1, 4))
+        m = draw.rng.randint(1, n)
+    z = draw.rng.randint(1, 9)
     cell = {
         "percent": f"{n} * {p} / 100",
         "discount": f"{n} * (100 - {p}) / 100",
         "increase": f"{n} * (100 + {p}) / 100",
         "share": f"{m} / {n} * 100",
+        "tenths": f"{n} * {z} / 10",
     }[kind]
-    return Task(kind, ask(draw, kind, p=p, n=n, m=m), f"print(round({cell}, 6))")
+    return Task(kind, ask(draw, kind, p=p, n=n, m=m, z=z), f"print(round({cell}, 6))")
 
 
 def statistic_name(draw: Draw, kind: str) -> str:
     return draw.pick(STATISTICS[kind][0 if draw.lang == "en" else 1])
 
 
+def ask_statistic(
+    draw: Draw, lines: Sequence[str], direct: Mapping[str, Any], kind: str, **slots: object
+) -> str:
+    """A request for a statistic: by its name in one of `lines`, or in words of its own."""
+    if not draw.held_out and draw.chance(_DIRECT):
+        return phrase(draw, direct[kind][draw.lang], slots)
+    return phrase(draw, lines, {**slots, "s": statistic_name(draw, kind)})
+
+
 def statistics(draw: Draw) -> Task:
     numbers = number_list(draw)
     kind = draw.pick((*STATISTICS, "mean", "sum", "median"))
     spoken = spoken_list(draw, numbers)
-    request = ask(draw, "statistics", s=statistic_name(draw, kind), l=spoken)
+    lines = wording(draw, "statistics")
+    request = ask_statistic(draw, lines, phrases("code")["direct"], kind, l=spoken)
     cell = f"data = {numbers}\n{_CELLS[kind]}"
     return Task(f"statistics.{kind}", request, cell, has_list=True, again=spoken)
 
@@ -174,11 +197,20 @@ def sorting(draw: Draw) -> Task:
     return Task(kind, request, f"data = {numbers}\n{cell}", has_list=True, again=spoken)
 
 
+def _prime_from(n: int) -> int:
+    """The first prime that is not smaller than n."""
+    while any(n % i == 0 for i in range(2, int(n**0.5) + 1)):
+        n += 1
+    return n
+
+
 def number_theory(draw: Draw) -> Task:
     rng = draw.rng
     kind = draw.pick(("gcd", "lcm", "factorial", "is_prime", "primes", "fibonacci", "root"))
     n, m = rng.randint(2, 10 ** rng.randint(2, 4)), rng.randint(2, 10 ** rng.randint(1, 3))
     k = rng.randint(3, 20)
+    if kind == "is_prime" and draw.chance(0.4):
+        n = _prime_from(n)
     if kind == "primes":
         n = rng.randint(5, 60)
     if kind == "root" and draw.chance(0.5):

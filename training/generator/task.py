@@ -26,10 +26,15 @@ class Task:
 
 def ask(draw: Draw, kind: str, **slots: object) -> str:
     """A wording of the request `kind`."""
-    wording = phrases("code")
-    if draw.held_out and kind in wording["held"]:
-        return phrase(draw, wording["held"][kind][draw.lang], slots)
-    return phrase(draw, wording[kind][draw.lang], slots)
+    return phrase(draw, wording(draw, kind), slots)
+
+
+def wording(draw: Draw, kind: str) -> tuple[str, ...]:
+    """The lines of the request `kind`; in the held-out split those kept for it."""
+    known = phrases("code")
+    held = draw.held_out and kind in known["held"]
+    lines: tuple[str, ...] = (known["held"] if held else known)[kind][draw.lang]
+    return lines
 
 
 def number_list(draw: Draw) -> list[int | float]:
