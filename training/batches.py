@@ -31,11 +31,16 @@ _SHORTEST_GAP = 40
 
 @dataclass(frozen=True)
 class Batch:
-    """inputs, targets: (B, T) ids. weights: (B, T), 0 where no logits are needed."""
+    """What one step learns from; all of shape (B, T).
+
+    inputs, targets: ids. weights: 0 where no logits are needed. rows: which of its line's
+    conversations an input belongs to; a conversation sees only itself.
+    """
 
     inputs: Tensor
     targets: Tensor
     weights: Tensor
+    rows: Tensor
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,16 @@ class BatchMaker:
                 rows, length = 2 * rows, length // 2
         ids = torch.zeros(rows, length + 1, dtype=torch.long)
         weights = torch.zeros(rows, length + 1)
-        for row in range(rows):
+        belongs = torch.zeros(rows, length + 1, dtype=torch.long)
+        for line in range(rows):
             if draw.chance(stage.copy_share):
-                content, weight = self._copies(draw, length + 1)
+                content = [self._copies(draw, length + 1)]
             else:
-                content, weight = self._conversations(draw, stage, length + 1)
-            ids[row], weights[row] = torch.tensor(content), torch.tensor(weight)
-        return Batch(ids[:, :-1], ids[:, 1:], weights[:, 1:])
+                content = self._conversations(draw, stage, length + 1)
+            ids[line] = torch.tensor([i for row, _ in content for i in row])
+            weights[line] = torch.tensor([w for _, own in content for w in own])
+            belongs[line] = torch.tensor([n for n, (row, _) in enumerate(content) for _ in row])
+        return Batch(ids[:, :-1], ids[:, 1:], weights[:, 1:], belongs[:, :-1])
 
     def state(self) -> BatchState:
         return BatchState(self._draw.rng.getstate(), tuple(self._short), tuple(self._long))
@@ -104,23 +112,22 @@ class BatchMaker:
         ids, second = copy_row(draw, self._tokenizer, self._vocabulary, length)
         return ids, [float(known) for known in second]
 
-    def _conversations(self, draw: Draw, stage: Stage, length: int) -> _Encoded:
+    def _conversations(self, draw: Draw, stage: Stage, length: int) -> list[_Encoded]:
         """As many whole conversations as fit into `length` ids, at most one of them long; then
         copies."""
-        ids: list[int] = []
-        weights: list[float] = []
+        content: list[_Encoded] = []
+        room = length
         if self._long and length > stage.length:
-            ids, weights = self._long.pop()
-        while length - len(ids) >= _SHORTEST_GAP:
+            content.append(self._long.pop())
+            room -= len(content[0][0])
+        while room >= _SHORTEST_GAP:
             self._refill(draw, stage)
-            room = length - len(ids)
             fitting = [i for i, (row, _) in enumerate(self._short) if len(row) <= room]
             if not fitting:
                 break
-            row, own = self._short.pop(draw.pick(fitting))
-            ids, weights = ids + row, weights + own
-        copies, known = self._copies(draw, length - len(ids))
-        return ids + copies, weights + known
+            content.append(self._short.pop(draw.pick(fitting)))
+            room -= len(content[-1][0])
+        return [*content, self._copies(draw, room)]
 
     def _refill(self, draw: Draw, stage: Stage) -> None:
         while len(self._short) < _WAITING:

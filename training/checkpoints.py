@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,10 @@ from training.network import LeanGlm
 CHECKPOINT = "checkpoint.pt"
 LINEAGE = "training.json"
 """Beside exported weights: one entry for each run that made them, the first run first."""
+
+_LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)")
+_RESIDUAL = ("self_attn.o_proj.weight", "mlp.down_proj.weight")
+"""What adds a layer's results to the residual stream."""
 
 Lineage = list[dict[str, Any]]
 
@@ -44,11 +50,30 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def load_weights(network: LeanGlm, folder: Path) -> None:
-    """The weights of an exported model of the same size and tokenizer, without optimiser state."""
-    weights: dict[str, torch.Tensor] = {}
+    """The weights of an exported model with the same tokenizer and widths, no optimiser state.
+
+    A network with more layers than the model computes what the model does: its layers are spread
+    over the network, and a layer between is a copy of the one before it that adds nothing yet.
+    """
+    stored: dict[str, torch.Tensor] = {}
     for file in sorted(folder.glob("*.safetensors")):
-        weights |= load_file(file)
-    network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        stored |= load_file(file)
+    weights = {name: tensor.float() for name, tensor in stored.items()}
+    count, layers = _count_layers(weights), network.config.layers
+    spread = [at * count // layers for at in range(layers)]
+    for name, parameter in network.state_dict().items():
+        match = _LAYER.match(name)
+        if match is None:
+            parameter.copy_(weights[name])
+            continue
+        at, rest = int(match[1]), match[2]
+        parameter.copy_(weights[f"model.layers.{spread[at]}.{rest}"])
+        if at and spread[at] == spread[at - 1] and rest in _RESIDUAL:
+            parameter.zero_()
+
+
+def _count_layers(weights: Iterable[str]) -> int:
+    return 1 + max(int(match[1]) for match in map(_LAYER.match, weights) if match)
 
 
 def read_lineage(folder: Path | None) -> Lineage:

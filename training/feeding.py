@@ -149,7 +149,8 @@ def _serve(
         pipe.send("ready")
         while True:
             made = maker.batch(pipe.recv())
-            arrays = (made.inputs.numpy(), made.targets.numpy(), made.weights.numpy())
+            tensors = (made.inputs, made.targets, made.weights, made.rows)
+            arrays = tuple(tensor.numpy() for tensor in tensors)
             pipe.send((arrays, maker.state(), dict(maker.too_long)))
             maker.too_long.clear()
     except (EOFError, BrokenPipeError, ConnectionResetError):

@@ -56,6 +56,7 @@ class NetworkConfig:
 PRESETS: dict[str, dict[str, int]] = {
     "tiny": {"hidden": 32, "inner": 64, "layers": 2, "heads": 2, "kv_heads": 1, "head_size": 16},
     "mini": {"hidden": 192, "inner": 512, "layers": 6, "heads": 4, "kv_heads": 2, "head_size": 48},
+    "deep": {"hidden": 192, "inner": 512, "layers": 9, "heads": 4, "kv_heads": 2, "head_size": 48},
     "8M": {"hidden": 288, "inner": 768, "layers": 8, "heads": 6, "kv_heads": 2, "head_size": 48},
     "20M": {"hidden": 448, "inner": 1216, "layers": 9, "heads": 7, "kv_heads": 1, "head_size": 64},
 }
@@ -77,18 +78,21 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat((turned * cos + partner * sin, kept), -1)
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def _attend(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None) -> Tensor:
     """Causal attention of (B, H, T, D) queries over keys and values of the same or greater T.
 
+    `seen` (B, 1, T, T) is true where a query sees a key; without it a query sees all before it.
     On a CPU in bfloat16 plain matrix products take half the time of the fused kernel, forward
     and backward (measured: torch 2.13, one thread, T 512, D 48: 14 against 30 ms).
     """
     length = query.shape[2]
     if length == 1 or query.dtype != torch.bfloat16 or query.device.type != "cpu":
-        return F.scaled_dot_product_attention(query, key, value, is_causal=length > 1)
+        causal = length > 1 and seen is None
+        return F.scaled_dot_product_attention(query, key, value, seen, is_causal=causal)
+    if seen is None:
+        seen = torch.ones(length, length, dtype=torch.bool).tril()
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-    hidden = torch.full((length, length), -torch.inf, dtype=scores.dtype).triu(1)
-    return torch.softmax(scores + hidden, -1) @ value
+    return torch.softmax(scores.masked_fill(~seen, -torch.inf), -1) @ value
 
 
 class RMSNorm(nn.Module):
@@ -111,7 +115,12 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(c.heads * size, c.hidden, bias=False)
 
     def forward(
-        self, x: Tensor, rope: tuple[Tensor, Tensor], cache: Cache | None, start: int
+        self,
+        x: Tensor,
+        rope: tuple[Tensor, Tensor],
+        cache: Cache | None,
+        start: int,
+        seen: Tensor | None,
     ) -> Tensor:
         batch, length, _ = x.shape
 
@@ -128,7 +137,7 @@ class Attention(nn.Module):
         groups = self.config.heads // self.config.kv_heads
         if groups > 1:
             key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-        mixed = _attend(query, key, value)
+        mixed = _attend(query, key, value, seen)
         return torch.as_tensor(self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1)))
 
 
@@ -152,9 +161,14 @@ class Layer(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden)
 
     def forward(
-        self, x: Tensor, rope: tuple[Tensor, Tensor], cache: Cache | None, start: int
+        self,
+        x: Tensor,
+        rope: tuple[Tensor, Tensor],
+        cache: Cache | None,
+        start: int,
+        seen: Tensor | None,
     ) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rope, cache, start)
+        x = x + self.self_attn(self.input_layernorm(x), rope, cache, start, seen)
         return x + torch.as_tensor(self.mlp(self.post_attention_layernorm(x)))
 
 
@@ -192,15 +206,27 @@ class LeanGlm(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
 
-    def hidden(self, ids: Tensor, caches: list[Cache] | None = None, start: int = 0) -> Tensor:
-        """Hidden states (B, T, C) of ids (B, T) that stand at positions start, start + 1, ..."""
+    def hidden(
+        self,
+        ids: Tensor,
+        caches: list[Cache] | None = None,
+        start: int = 0,
+        rows: Tensor | None = None,
+    ) -> Tensor:
+        """Hidden states (B, T, C) of ids (B, T) that stand at positions start, start + 1, ...
+
+        Where `rows` (B, T) are given, ids see only those of the same row.
+        """
         x = self.model.embed_tokens(ids)
         if torch.is_autocast_enabled(ids.device.type):
             x = x.to(torch.get_autocast_dtype(ids.device.type))
         end = start + ids.shape[1]
         rope = (self.cos[start:end].to(x.dtype), self.sin[start:end].to(x.dtype))
+        seen = None
+        if rows is not None:
+            seen = (rows[:, None, :, None] == rows[:, None, None, :]).tril()
         for i, layer in enumerate(self.model.layers):
-            x = layer(x, rope, None if caches is None else caches[i], start)
+            x = layer(x, rope, None if caches is None else caches[i], start, seen)
         return torch.as_tensor(self.model.norm(x))
 
     def compile_hidden(self) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import GlmConfig, GlmForCausalLM
 
+from training.checkpoints import load_weights
 from training.export import export
 from training.network import PRESETS, LeanGlm, NetworkConfig, generate
 from training.schedule import DECAY_START, rate, stage
@@ -43,6 +46,31 @@ def test_cached_decoding_equals_one_pass() -> None:
     with torch.inference_mode():
         logits = network(torch.tensor([prompt + written]))[0]
     assert logits.argmax(-1).tolist()[3:-1] == written
+
+
+def test_a_conversation_sees_only_itself() -> None:
+    """Also in bfloat16, where a CPU takes another way through attention."""
+    torch.manual_seed(2)
+    network = LeanGlm(CONFIG).eval()
+    one, other = torch.randint(10, 300, (1, 9)), torch.randint(10, 300, (1, 7))
+    rows = torch.tensor([[0] * 9 + [1] * 7])
+    for kind, accuracy in ((torch.float32, 1e-5), (torch.bfloat16, 2e-2)):
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, kind != torch.float32):
+            packed = network.hidden(torch.cat((one, other), 1), rows=rows)
+            torch.testing.assert_close(
+                packed[:, 9:], network.hidden(other), atol=accuracy, rtol=accuracy
+            )
+
+
+def test_weights_of_fewer_layers_are_spread_over_a_deeper_network(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    small = LeanGlm(CONFIG)
+    save_file(small.state_dict(), tmp_path / "model.safetensors")
+    deep = LeanGlm(replace(CONFIG, layers=5))
+    load_weights(deep, tmp_path)
+    ids = torch.randint(10, 300, (1, 12))
+    with torch.inference_mode():
+        torch.testing.assert_close(deep(ids), small(ids))
 
 
 def test_schedule_warms_up_and_decays() -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from glmdemo.families.base import build_chat_input
 from glmdemo.families.glm4 import GLM4_COMPACT
-from glmdemo.messages import Role
+from glmdemo.messages import PYTHON_TOOL, Role
 from training.generator.copying import copy_row
 from training.generator.draw import Draw
 from training.generator.mix import sample
+from training.generator.row import Row, call, is_mistaken, observation, user
 from training.generator.values import KINDS, value
 from training.rendering import encode_row, pieces_of
 from training.tokenizer import CONTROL_TOKENS, BuiltinTokenizer, build, save
@@ -60,10 +61,13 @@ def test_rows_round_trip(tokenizer: BuiltinTokenizer) -> None:
     draw = Draw(random.Random(3))
     for _ in range(80):
         row = sample(draw)
-        ids, written = encode_row(tokenizer, row)
-        assert len(ids) == len(written)
+        ids, learnt = encode_row(tokenizer, row)
+        assert len(ids) == len(learnt)
         spoken = [m for m in row.messages if m.role == Role.ASSISTANT]
-        for message, text, stop in zip(spoken, *_replies(tokenizer, ids, written), strict=True):
+        for message, text, stop in zip(spoken, *_replies(tokenizer, ids, learnt), strict=True):
+            if any(map(is_mistaken, message.tool_calls)):
+                assert text.strip() == PYTHON_TOOL
+                continue
             parser = GLM4_COMPACT.reply_parser(row.tools)
             parser.feed(text)
             _, read = parser.finish(stop)
@@ -73,12 +77,23 @@ def test_rows_round_trip(tokenizer: BuiltinTokenizer) -> None:
             ]
 
 
+def test_a_mistaken_cell_is_shown_but_never_learnt(tokenizer: BuiltinTokenizer) -> None:
+    asked = call(PYTHON_TOOL, {"code": "prin(1)"}, mistaken=True)
+    mended = call(PYTHON_TOOL, {"code": "print(1)"})
+    messages = (user("1?"), asked, observation("NameError"), mended, observation("1"))
+    ids, learnt = encode_row(tokenizer, Row("code/repair", "en", messages))
+    assert "prin(1)" in tokenizer.decode(ids)
+    taught = tokenizer.decode([i for i, own in zip(ids, learnt, strict=True) if own])
+    assert "prin(" not in taught
+    assert "print(1)" in taught
+
+
 def _replies(
-    tokenizer: BuiltinTokenizer, ids: list[int], written: list[bool]
+    tokenizer: BuiltinTokenizer, ids: list[int], learnt: list[bool]
 ) -> tuple[list[str], list[str]]:
-    """Text and stop token of each run of ids that the assistant wrote."""
+    """Text and stop token of each run of ids that are to be learnt."""
     texts, stops, run = [], [], list[int]()
-    for token, own in zip(ids, written, strict=True):
+    for token, own in zip(ids, learnt, strict=True):
         if not own:
             continue
         if token < len(CONTROL_TOKENS):

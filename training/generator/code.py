@@ -108,7 +108,7 @@ def _silent_first(draw: Draw, task: Task, printed: str) -> list[Message]:
         return _solved(draw, task.cell, printed)
     name = draw.pick(("result", "result", "x", "answer", "value", "total"))
     cell = "\n".join((*lines, f"{name} = {shown.group(1)}"))
-    silent = [call(PYTHON_TOOL, {"code": cell}), observation(NO_OUTPUT)]
+    silent = [call(PYTHON_TOOL, {"code": cell}, mistaken=True), observation(NO_OUTPUT)]
     return silent + _solved(draw, f"print({name})", printed)
 
 
@@ -120,7 +120,8 @@ def _failed_first(draw: Draw, task: Task) -> list[Message]:
     broken, error = mistake
     number = draw.pick((1, 1, 2, 3, draw.rng.randint(1, 9)))
     text = error.text if draw.chance(0.2) else traceback_of(broken, error, number)
-    return [user(task.ask), call(PYTHON_TOOL, {"code": broken}), observation(text)]
+    asked = call(PYTHON_TOOL, {"code": broken}, mistaken=True)
+    return [user(task.ask), asked, observation(text)]
 
 
 def _further(draw: Draw, now: Standing) -> tuple[list[Message], Standing]:

@@ -38,9 +38,17 @@ def answer(text: str) -> Message:
     return Message(Role.ASSISTANT, text, finish_reason="stop")
 
 
-def call(name: str, arguments: dict[str, Any]) -> Message:
-    calls = (ToolCall("call", name, arguments),)
+_MISTAKEN = "mistaken"
+
+
+def call(name: str, arguments: dict[str, Any], *, mistaken: bool = False) -> Message:
+    """A call; one that is `mistaken` stands in the history and is never learnt."""
+    calls = (ToolCall(_MISTAKEN if mistaken else "call", name, arguments),)
     return Message(Role.ASSISTANT, "", tool_calls=calls, finish_reason="tool_calls")
+
+
+def is_mistaken(called: ToolCall) -> bool:
+    return called.id == _MISTAKEN
 
 
 def observation(text: str) -> Message:

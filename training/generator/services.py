@@ -6,7 +6,7 @@ from functools import cache, partial
 from typing import Any
 
 from training.generator.draw import Draw
-from training.generator.lexicon import phrases
+from training.generator.lexicon import FOLDER, phrases
 from training.generator.templates import choose
 from training.generator.toolspec import (
     Param,
@@ -17,8 +17,6 @@ from training.generator.toolspec import (
     param_name,
 )
 from training.generator.values import coined
-
-_FILES = ("services", "services_home", "services_town", "services_work")
 
 
 def service(draw: Draw, group: str = "", besides: str = "") -> ToolSpec:
@@ -119,4 +117,5 @@ def _result(draw: Draw, field: str) -> tuple[str, str]:
 @cache
 def service_entries() -> tuple[dict[str, Any], ...]:
     """The raw entries of all files."""
-    return tuple(entry for name in _FILES for entry in phrases(name)["services"])
+    files = sorted(file.stem for file in FOLDER.glob("services*.yaml"))
+    return tuple(entry for name in files for entry in phrases(name)["services"])

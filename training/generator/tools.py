@@ -23,7 +23,7 @@ from training.generator.wording import phrase, plain
 _APP_SHARE = 0.12
 """Share of rows with the tools that the app ships."""
 
-_SERVICE_SHARE = 0.5
+_SERVICE_SHARE = 0.65
 """Share of everyday services among the other tools; the rest is made of random words."""
 
 _FOLLOW_UP = 0.62
