@@ -83,7 +83,7 @@ def _param(schema: Draw, user: Draw, line: str) -> Param:
     name = param_name(user, user.pick(fields[0].split()))
     label = choose(user, fields[2 if user.lang == "en" else 3])
     about = choose(schema, fields[2 if schema.lang == "en" else 3])
-    if user.chance(0.12) and fields[1] != "enum":
+    if user.chance(0.06) and fields[1] != "enum":
         about = label = coined_label(user)
     spoken: tuple[str, ...] = ()
     if len(fields) > 4:

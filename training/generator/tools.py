@@ -23,7 +23,7 @@ from training.generator.wording import phrase, plain
 _APP_SHARE = 0.12
 """Share of rows with the tools that the app ships."""
 
-_SERVICE_SHARE = 0.65
+_SERVICE_SHARE = 0.75
 """Share of everyday services among the other tools; the rest is made of random words."""
 
 _FOLLOW_UP = 0.62
@@ -60,7 +60,7 @@ def tool_row(draw: Draw) -> Row:
 def _offer(draw: Draw, brief: bool) -> list[ToolSpec]:
     """One to four tools of different topics and names, in random order; some are similar."""
     few = brief or not draw.chance(draw.level)
-    count = draw.pick((1, 1, 2) if few else (1, 2, 2, 3, 3, 3, 4))
+    count = draw.pick((1, 2, 2, 3) if few else (1, 2, 2, 2, 3, 3, 3, 4))
     tools: list[ToolSpec] = []
     while len(tools) < count:
         alike = tools[-1].similar if tools and draw.chance(_SIMILAR) else None
