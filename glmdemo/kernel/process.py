@@ -197,12 +197,12 @@ class Kernel:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(ended.wait(), _ASK_AGAIN)
 
-    def end_crowd(self) -> bool:
+    async def end_crowd(self) -> bool:
         """Kill the kernel where the cell has left too many processes running; whether it did.
 
         They would slow down everybody, and print into later cells.
         """
-        if not self.alive or self.death or not self._watchdog.crowded():
+        if not self.alive or self.death or not await self._watchdog.crowded():
             return False
         most = self._limits.left_processes
         self.kill(f"The code left more than {most} processes running. {LOST}")

@@ -200,7 +200,7 @@ class KernelSession:
         self._used = True
         if not await Cell(kernel, code, limits, emit, stop, patience).run():
             return False
-        if kernel.end_crowd():
+        if await kernel.end_crowd():
             emit(NoticeOutput(death_sentence(kernel)))
         if not kernel.alive or kernel.death:
             await self._end_kernel("")

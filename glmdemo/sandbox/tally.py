@@ -16,9 +16,9 @@ def count_threads(pids: Iterable[int]) -> int:
     return sum(1 for _ in _threads(pids))
 
 
-def count_running(pids: Iterable[int]) -> int:
-    """How many of `pids` have not ended; an ended one keeps its entry until it is waited for."""
-    return sum(not _has_ended(pid) for pid in pids)
+def running(pids: Iterable[int]) -> set[int]:
+    """Those of `pids` that have not ended; an ended one keeps its entry until it is waited for."""
+    return {pid for pid in pids if not _has_ended(pid)}
 
 
 def yield_to_others(pids: Iterable[int]) -> None:

@@ -63,12 +63,23 @@ def test_processes_that_a_cell_leaves_neither_crowd_the_machine_nor_print_later(
     ended = "for _ in range(9):\n    left.append(subprocess.Popen('true'))\nleft[-1].wait()"
     assert said(session, few) == ""
     assert said(session, f"{ended}\nimport time; time.sleep(0.3)") == ""
-    assert said(session, "subprocess.Popen('while sleep 0.05; do echo x; done', shell=True)\n0")
+    talker = "import time\nwhile True: print('x', flush=True); time.sleep(0.05)"
+    assert said(session, f"import sys\nsubprocess.Popen([sys.executable, '-c', {talker!r}])\n0")
     many = "more = [subprocess.Popen(['sleep', '60']) for _ in range(2)]"
     assert said(session, many).splitlines()[-1] == (
         "The code left more than 3 processes running. "
         "A new kernel takes over: variables are lost, files are kept."
     )
+    assert said(session, "1 + 1") == "2"
+
+
+def test_processes_that_end_as_fast_as_they_begin_are_a_crowd_too(
+    make_pool: Callable[..., KernelPool],
+) -> None:
+    session = make_pool(left_processes=20).open("a")
+    churn = "while true; do (true); (true); (true); done"
+    start = f"import subprocess\nfor _ in range(12): subprocess.Popen({churn!r}, shell=True)"
+    assert "more than 20 processes" in said(session, f"{start}\nimport time; time.sleep(0.5)")
     assert said(session, "1 + 1") == "2"
 
 
