@@ -10,7 +10,11 @@ from training.generator.draw import Draw
 from training.generator.values import coined
 
 _IMPORT = re.compile(r"^(import|from) .*$\n?", re.MULTILINE)
-_FUNCTION = re.compile(r"\b(print|sum|len|sorted|round|solve|linspace|bar|pie|plot|diff)\(")
+_FUNCTION = re.compile(
+    r"\b(print|sum|len|max|min|sorted|round|solve|symbols|diff|integrate|linspace|bar|pie|plot|show"
+    r"|read_csv|mean|median|stdev|gcd|lcm|factorial|sqrt|primerange|fromisoformat|upper|lower"
+    r"|count)\("
+)
 _NUMBER_LIST = re.compile(r"\[-?\d+(?:\.\d+)?(?:, -?\d+(?:\.\d+)?)+\]")
 _FILE = re.compile(r'read_csv\("([^"]+)"\)')
 _COLUMN = re.compile(r'df\["([^"]+)"\]')
@@ -21,7 +25,7 @@ _DIVISOR = re.compile(r"/ (?:\w+\(data\)|[\d.]+)")
 _OPERAND = re.compile(r"(\(|[-+*/] )(\d+(?:\.\d+)?)(?=[ ),])")
 _OF_DATA = re.compile(r"\b(sum|max|min|sorted|len)\(data\)")
 _WRONG_ATTRIBUTE = {"math.": "statistics.", "statistics.": "math.", "np.": "plt.", "plt.": "np."}
-_TRIES = 8
+_TRIES = 24
 
 
 def with_mistake(draw: Draw, cell: str, files: Mapping[str, str]) -> tuple[str, CellError] | None:
@@ -51,8 +55,17 @@ def _misspelt_function(draw: Draw, cell: str) -> str:
         return cell
     match = draw.pick(found)
     name = match.group(1)
-    wrong = draw.pick((name[:-1], name + name[-1], name.capitalize()))
+    wrong = draw.pick((_miscopied(draw, name), name + name[-1], name.capitalize()))
     return _cut(cell, match, f"{wrong}(")
+
+
+def _miscopied(draw: Draw, text: str) -> str:
+    """One character left out, doubled or exchanged with the next."""
+    at = draw.rng.randrange(len(text))
+    left, char, right = text[:at], text[at], text[at + 1 :]
+    return draw.pick(
+        (left + right, left + char + char + right, left + right[:1] + char + right[1:])
+    )
 
 
 def _misspelt_variable(draw: Draw, cell: str) -> str:
@@ -81,7 +94,8 @@ def _wrong_file(draw: Draw, cell: str) -> str:
     match = _FILE.search(cell)
     if match is None:
         return cell
-    name = draw.pick(("data.csv", coined(draw) + ".csv", "/mnt/data/" + match.group(1)))
+    stem = match.group(1).removesuffix(".csv")
+    name = draw.pick((_miscopied(draw, stem) + ".csv", stem, "data.csv", coined(draw) + ".csv"))
     return _cut(cell, match, f'read_csv("{name}")')
 
 
@@ -89,7 +103,8 @@ def _wrong_column(draw: Draw, cell: str) -> str:
     match = _COLUMN.search(cell)
     if match is None:
         return cell
-    name = draw.pick((match.group(1).capitalize(), match.group(1) + "s", "value", "column"))
+    right = match.group(1)
+    name = draw.pick((_miscopied(draw, right), _miscopied(draw, right), right.swapcase(), "value"))
     return _cut(cell, match, f'df["{name}"]')
 
 
@@ -113,7 +128,10 @@ def _misspelt_module(draw: Draw, cell: str) -> str:
 
 def _unclosed_text(draw: Draw, cell: str) -> str:
     found = list(_TEXT_END.finditer(cell))
-    return _cut(cell, draw.pick(found), found[0].group(1)) if found else cell
+    if not found:
+        return cell
+    match = draw.pick(found)
+    return _cut(cell, match, match.group(1))
 
 
 def _wide_sign(draw: Draw, cell: str) -> str:
@@ -138,13 +156,6 @@ def _text_and_number(draw: Draw, cell: str) -> str:
     return _cut(cell, match, f'{match.group(1)}"{match.group(2)}"')
 
 
-def _beyond_the_end(draw: Draw, cell: str) -> str:
-    """An element that the list does not have."""
-    if "print(" not in cell or not cell.startswith("data = "):
-        return cell
-    return cell.replace("print(", "print(data[len(data)] + ", 1)
-
-
 def _method_of_list(draw: Draw, cell: str) -> str:
     """A method that lists and texts do not have."""
     match = _OF_DATA.search(cell)
@@ -159,23 +170,20 @@ def _indented(draw: Draw, cell: str) -> str:
 
 
 _MISTAKES: tuple[Callable[[Draw, str], str], ...] = (
-    _without_import,
-    _without_import,
-    _without_import,
-    _misspelt_function,
-    _misspelt_variable,
-    _unclosed,
-    _numbers_as_text,
-    _wrong_file,
-    _wrong_column,
+    *[_without_import] * 6,
+    *[_misspelt_function] * 4,
+    *[_misspelt_variable] * 3,
+    *[_unclosed] * 3,
+    *[_unclosed_text] * 3,
+    *[_numbers_as_text] * 5,
+    *[_wrong_file] * 8,
+    *[_wrong_column] * 8,
+    *[_misspelt_module] * 2,
     _wrong_attribute,
-    _misspelt_module,
-    _unclosed_text,
+    _text_and_number,
+    _method_of_list,
     _wide_sign,
     _by_zero,
-    _by_zero,
-    _text_and_number,
-    _beyond_the_end,
-    _method_of_list,
     _indented,
 )
+"""The more often, the likelier a small model makes them itself."""
