@@ -23,14 +23,14 @@ PYTHON_SCHEMA = {"type": "function", "function": {"name": PYTHON_TOOL}}
 _TASKS: tuple[tuple[Maker, float], ...] = (
     (code_numbers.expression, 3.4),
     (code_numbers.words, 3.2),
-    (code_numbers.percentage, 1.6),
+    (code_numbers.percentage, 2.4),
     (code_numbers.statistics, 3.6),
     (code_numbers.sorting, 0.8),
-    (code_numbers.number_theory, 2),
-    (code_text.strings, 2),
+    (code_numbers.number_theory, 3),
+    (code_text.strings, 2.8),
     (code_text.days_between, 0.7),
-    (code_text.algebra, 1.6),
-    (code_csv.csv_file, 2.6),
+    (code_text.algebra, 2),
+    (code_csv.csv_file, 3),
     (code_plots.function_graph, 1.5),
     (code_plots.chart, 1.5),
     (code_plots.line_of_numbers, 0.4),
@@ -58,7 +58,7 @@ def code_row(draw: Draw) -> Row:
     if draw.chance(0.12 * draw.level):
         messages.append(system_prompt(draw))
     if draw.chance(0.06):
-        messages += refusal(draw).messages() if draw.chance(0.35) else small_talk(draw)
+        messages += refusal(draw).messages() if draw.chance(0.5) else small_talk(draw)
         return Row("code/talk", draw.lang, tuple(messages), (PYTHON_SCHEMA,))
     if draw.chance(0.05):
         messages += small_talk(draw)
