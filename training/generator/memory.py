@@ -8,7 +8,7 @@ from typing import Any
 from training.generator.draw import Draw
 from training.generator.lexicon import phrases
 from training.generator.turn import Turn
-from training.generator.values import value
+from training.generator.values import coined, hanzi, value
 from training.generator.wording import phrase, plain
 
 Fact = dict[str, Any]
@@ -17,6 +17,7 @@ Fact = dict[str, Any]
 Known = dict[str, tuple[Fact, object]]
 """What has been told: fact and value by the fact's key."""
 
+_FEW_VALUES = ("food", "color", "hobby")
 _CORRECTED = 0.33
 _NOT_TOLD = 0.06
 
@@ -59,7 +60,7 @@ def _unlike(draw: Draw, count: int) -> list[Fact]:
 def _tell(draw: Draw, group: list[Fact], known: Known) -> Turn:
     parts = []
     for fact in group:
-        content = value(draw, fact["kind"][0])
+        content = _content(draw, fact)
         known[_key(fact)] = (fact, content)
         parts.append(plain(draw, fact[draw.lang]["tell"], {"v": content}))
     text = draw.by_lang(draw.pick((" and ", ", ", ". ")), draw.pick(("，", "，", "。"))).join(parts)
@@ -69,6 +70,14 @@ def _tell(draw: Draw, group: list[Fact], known: Known) -> Turn:
     return Turn("told", text, plain(draw, phrases("chat")["facts_say"]["noted"][draw.lang]))
 
 
+def _content(draw: Draw, fact: Fact) -> object:
+    """What is told; of kinds with few values every third is an invented word."""
+    kind = fact["kind"][0]
+    if kind in _FEW_VALUES and draw.chance(0.3):
+        return draw.by_lang(coined(draw, 2), hanzi(draw))
+    return value(draw, kind)
+
+
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -76,7 +85,9 @@ def _capital(text: str) -> str:
 def correct(draw: Draw, known: Known, key: str) -> Turn:
     """A new value for a known fact: told again, or the value alone where its fact is clear."""
     fact, old = known[key]
-    content = value(draw, fact["kind"][0])
+    content = old
+    while content == old:
+        content = _content(draw, fact)
     known[key] = (fact, content)
     frames = phrases("chat")["facts_frame"]
     if draw.chance(0.5):
