@@ -98,7 +98,8 @@ class ConversationFiles:
     def keep(self, work: Path, *, whole: Callable[[], bool] = lambda: True) -> None:
         """Keep what was written and forget what was deleted in `work`.
 
-        `whole` tells, once `work` was looked at, that it was not being removed meanwhile.
+        `whole` tells, once `work` was looked at, that it was not being removed meanwhile. Raises
+        WorkFileError when not all could be kept.
         """
         with self._lock:
             if not work.is_dir():
@@ -106,8 +107,11 @@ class ConversationFiles:
             files = {file.path: file for file in _files_in(work)}
             if not whole():
                 return
-            for path, file in files.items():
-                if self._seen.get(path) == file.stamp:
+            # A file with holes has far more bytes than it takes from the kernel's disk.
+            room = self._limits.disk_bytes
+            for path, file in sorted(files.items(), key=lambda item: item[1].size):
+                room -= file.size
+                if self._seen.get(path) == file.stamp or room < 0:
                     continue
                 try:
                     source = workdir.open_any_size(work, path)
@@ -117,21 +121,25 @@ class ConversationFiles:
                 with source:
                     workdir.write_file(self._root, path, source)
                 self._seen[path] = file.stamp
-            for gone in self._seen.keys() - files.keys():
-                del self._seen[gone]
-                with contextlib.suppress(WorkFileError):
-                    workdir.remove_file(self._root, gone)
+            if len(files) < workdir.MAX_LISTED:
+                for gone in self._seen.keys() - files.keys():
+                    del self._seen[gone]
+                    with contextlib.suppress(WorkFileError):
+                        workdir.remove_file(self._root, gone)
+            if room < 0:
+                raise WorkFileError(
+                    f"The largest files are not kept: all together have more than "
+                    f"{self._limits.disk_bytes // MB:,} MB."
+                )
 
     def _free_name(self, name: str, data: bytes) -> str:
-        stem, dot, suffix = name.rpartition(".")
-        stem, end = (stem, f".{suffix}") if dot else (name, "")
         sizes = {file.path: file.size for file in self.list()}
         number, candidate = 1, name
         while candidate in sizes and not (
             sizes[candidate] == len(data) and self._holds(candidate, data)
         ):
             number += 1
-            candidate = workdir.usable_name(f"{stem} ({number}){end}")
+            candidate = workdir.usable_name(name, f" ({number})")
         return candidate
 
     def _holds(self, path: str, data: bytes) -> bool:

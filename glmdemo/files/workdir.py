@@ -26,7 +26,7 @@ from glmdemo.sandbox.trees import OPEN_DIRECTORY, walk
 _MAX_NAME_BYTES = 255
 _MAX_SUFFIX_BYTES = 20
 _MAX_DEPTH = 20
-_MAX_LISTED = 5000
+MAX_LISTED = 5000
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -59,7 +59,7 @@ def list_files(root: Path) -> tuple[WorkFile, ...]:
         if stat.S_ISREG(entry.found.st_mode) and _is_plain(path) and not _is_hidden(path):
             found = entry.found
             files.append(WorkFile(path, found.st_size, found.st_mtime, found.st_ctime_ns))
-            if len(files) >= _MAX_LISTED:
+            if len(files) >= MAX_LISTED:
                 break
     return tuple(sorted(files, key=lambda file: file.path))
 
@@ -139,8 +139,11 @@ def write_file(root: Path, path: str, source: BinaryIO) -> None:
             os.close(directory)
 
 
-def usable_name(name: str) -> str:
-    """`name` as a plain file name: what was odd in it becomes "_", what was too long is cut."""
+def usable_name(name: str, mark: str = "") -> str:
+    """`name` as a plain file name: what was odd in it becomes "_", what was too long is cut.
+
+    `mark` is put before its suffix.
+    """
     name = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
     name = "".join("_" if _is_odd(char) else char for char in name).strip()
     if name.startswith((".", "-")):
@@ -149,6 +152,7 @@ def usable_name(name: str) -> str:
     end = f"{dot}{suffix}"
     if not dot or len(end.encode()) > _MAX_SUFFIX_BYTES:
         stem, end = name, ""
+    end = mark + end
     room = _MAX_NAME_BYTES - len(end.encode())
     return (stem.encode()[:room].decode(errors="ignore").rstrip() or "file") + end
 

@@ -98,6 +98,13 @@ def test_names_that_are_too_long_keep_their_suffix(files: ConversationFiles) -> 
     assert stored[0] != stored[1]
 
 
+@pytest.mark.parametrize("end", [".csv", ""])
+def test_the_longest_name_can_come_twice(files: ConversationFiles, end: str) -> None:
+    longest = "x" * (255 - len(end)) + end
+    assert files.put(longest, b"1") == longest
+    assert files.put(longest, b"2").endswith(f"x (2){end}")
+
+
 def test_limits_are_told(files: ConversationFiles) -> None:
     with pytest.raises(WorkFileError, match="larger than"):
         files.put("big", b"x" * 1001)
@@ -178,6 +185,29 @@ def test_traps_of_a_cell_are_not_followed(
     assert (work / again).read_bytes() == b"2"
     assert not (work / again).is_symlink()
     assert (tmp_path / "secret").read_text() == "CANARY"
+
+
+def test_files_with_holes_do_not_fill_the_disk(files: ConversationFiles, work: Path) -> None:
+    files.put("small.csv", b"1")
+    files.bring_into(work)
+    for name in ("a", "b", "c"):
+        with (work / name).open("wb") as file:
+            file.truncate(2000)
+    with pytest.raises(WorkFileError, match="not kept"):
+        files.keep(work)
+    assert names(files) == ["a", "b", "small.csv"]
+
+
+def test_what_is_beyond_a_listing_is_not_forgotten(
+    files: ConversationFiles, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        files.put(name, b"1")
+    files.bring_into(work)
+    monkeypatch.setattr("glmdemo.files.workdir.MAX_LISTED", 2)
+    files.keep(work)
+    monkeypatch.undo()
+    assert names(files) == ["a", "b", "c"]
 
 
 def test_a_directory_that_a_cell_locked_is_read_all_the_same(
