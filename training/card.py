@@ -10,19 +10,24 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.acceptance.report import Report, markdown
-from training.checkpoints import Lineage, read_lineage
+from training.acceptance.report import Report, counted, in_short, markdown
+from training.checkpoints import Lineage, read_lineage, write_lineage
 
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 _UNMEASURED = "Not measured for this export: `python -m training.evaluate --model` this folder."
 
 
 def measure_and_write(model: Path, passing: Path | None = None) -> Report:
-    """Measure the exported model in `model`, write its card, and to `passing` what to guard."""
+    """Measure the exported model in `model`, write its card, and to `passing` what to guard.
+
+    The main figures are kept beside the weights, in the entry of their last run.
+    """
     from training.acceptance.passing import choose_passing, write_passing
     from training.evaluate import measure
 
     runs, report = measure(str(model))
+    *earlier, last = read_lineage(model)
+    write_lineage([*earlier, {**last, "reached": in_short(report)}], model)
     write_card(model, report)
     if passing is not None:
         write_passing(choose_passing(runs.values()), passing)
@@ -50,13 +55,20 @@ def model_card(lineage: Lineage, report: Report | None) -> str:
 
 def _runs(lineage: Lineage) -> str:
     """One line for each run; the later ones started from the weights of the one before."""
-    lines = ["| ended | size | tokens | steps | minutes |", "| --- | --- | --- | --- | --- |"]
+    measured = list(dict.fromkeys(name for run in lineage for name in run.get("reached", {})))
+    titles = ["ended", "parameters", "tokens", "steps", "minutes", *measured]
+    lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
     for run in lineage:
-        tokens, minutes = run["tokens"] / 1e6, run["seconds"] / 60
-        lines.append(
-            f"| {run['ended']} | {run['preset']} | {tokens:.1f} million | {run['step']} "
-            f"| {minutes:.0f} |"
-        )
+        reached = run.get("reached", {})
+        cells = [
+            run["ended"],
+            f"{run['parameters'] / 1e6:.1f} million",
+            f"{run['tokens'] / 1e6:.1f} million",
+            str(run["step"]),
+            f"{run['seconds'] / 60:.0f}",
+            *(counted(reached[name]) if name in reached else "" for name in measured),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -82,3 +82,8 @@ def read_lineage(folder: Path | None) -> Lineage:
         return []
     lineage: Lineage = json.loads((folder / LINEAGE).read_text(encoding="utf-8"))
     return lineage
+
+
+def write_lineage(lineage: Lineage, folder: Path) -> None:
+    text = json.dumps(lineage, indent=2, ensure_ascii=False)
+    (folder / LINEAGE).write_text(text + "\n", encoding="utf-8")

@@ -22,7 +22,7 @@ from transformers import GlmConfig
 
 from training.acceptance.report import markdown
 from training.card import measure_and_write, write_card
-from training.checkpoints import LINEAGE, load_checkpoint, read_lineage
+from training.checkpoints import load_checkpoint, read_lineage, write_lineage
 from training.network import NetworkConfig
 from training.tokenizer import BuiltinTokenizer
 
@@ -56,7 +56,7 @@ def export(checkpoint: Path, tokenizer: Path, out: Path, started_from: Path | No
     for name in ("tokenizer.json", "tokenizer_config.json"):
         if tokenizer.resolve() != out.resolve():
             shutil.copyfile(tokenizer / name, out / name)
-    _write_json(out / LINEAGE, [*earlier, entry])
+    write_lineage([*earlier, entry], out)
     write_card(out, None)
 
 

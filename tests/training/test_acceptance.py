@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,8 @@ from training.acceptance.judge import malformed, numbers_in, quotes, right_answe
 from training.acceptance.passing import PER_GROUP, choose_passing, read_passing, write_passing
 from training.acceptance.play import Outcome, play
 from training.acceptance.report import make_report, markdown
+from training.card import measure_and_write
+from training.checkpoints import write_lineage
 
 ITEMS = load_items()
 RUN_ALL = """
@@ -268,3 +271,22 @@ def test_the_guarded_subset_holds_what_passed_in_all_runs(tmp_path: Path) -> Non
     assert len(kept) == PER_GROUP
     assert names[0] not in {item.name for item in kept}
     assert len({item.kind for item in kept}) == PER_GROUP
+
+
+def test_the_card_keeps_what_each_run_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = {"ended": "today", "parameters": 3e6, "tokens": 5e6, "step": 7, "seconds": 60}
+    write_lineage([{**run, "reached": {"chat": [1, 4]}}, run], tmp_path)
+    rows = [row_of("tool: first call", "first call", (3, 4)), row_of("malformed", "", (0, 4))]
+    report = {"rows": rows, "details": {"guided": {}}, "date": "today", "commit": ""}
+    monkeypatch.setattr("training.evaluate.measure", lambda model: ({}, report))
+    monkeypatch.setattr("training.card.markdown", lambda report: "")
+    measure_and_write(tmp_path)
+    card = (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "| 7 | 1 | 25% (1/4) |  |" in card
+    assert "| 7 | 1 |  | 75% (3/4) |" in card
+
+
+def row_of(name: str, short: str, score: tuple[int, int]) -> dict[str, Any]:
+    return {"name": name, "short": short, "scores": {"guided": score}}

@@ -113,7 +113,7 @@ def test_a_run_resumes_and_exports(tmp_path: Path) -> None:
     with torch.inference_mode():
         torch.testing.assert_close(model(ids).logits, restored(ids), atol=2e-2, rtol=1e-1)
     card = (tmp_path / "model" / "MODEL_CARD.md").read_text()
-    assert "| tiny | 0.0 million | 3 | 0 |" in card
+    assert "| 0.0 million | 0.0 million | 3 | 0 |" in card
 
 
 def test_a_run_pauses_and_goes_on_to_its_end(

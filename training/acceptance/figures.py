@@ -17,13 +17,17 @@ Score = tuple[int, int]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. `most` marks figures that must stay below their limit."""
+    """One line of the table. `most` marks figures that must stay below their limit.
+
+    Those with a `short` name are kept for each run, so that the runs can be compared.
+    """
 
     name: str
     must: float
     aim: float
     score: Callable[[Sequence[Outcome]], Score]
     most: bool = False
+    short: str = ""
 
 
 def _share(chosen: Callable[[Outcome], bool]) -> Callable[[Sequence[Outcome]], Score]:
@@ -75,6 +79,7 @@ ROWS = (
         0.75,
         0.90,
         _share(_first("tool", "call")),
+        short="first call",
     ),
     Row(
         "tool: the same with the six tools of the app's own page",
@@ -88,13 +93,20 @@ ROWS = (
         0.97,
         _share(_check("tool", "observed")),
     ),
-    Row("tool: no tool fits / small talk → no call", 0.75, 0.90, _share(_check("tool", "text"))),
+    Row(
+        "tool: no tool fits / small talk → no call",
+        0.75,
+        0.90,
+        _share(_check("tool", "text")),
+        short="no call",
+    ),
     Row("malformed calls over all tool items", 0.05, 0.01, _malformed, most=True),
     Row(
         "code: first cell gives the right result or figure",
         0.75,
         0.90,
         _share(_first("code", "code")),
+        short="first cell",
     ),
     Row(
         "code: final answer quotes the printed result",
@@ -107,12 +119,14 @@ ROWS = (
         0.60,
         0.80,
         _share(_check("code", "repair")),
+        short="repair",
     ),
     Row(
         "chat: whole item right (memory, system prompt, identity, help, echo)",
         0.75,
         0.90,
         _whole("chat", honest=False),
+        short="chat",
     ),
     Row(
         "chat: declines honestly what it can't do",

@@ -44,6 +44,7 @@ def make_report(runs: Runs, info: ClientInfo, machine: Mapping[str, Any]) -> Rep
         "rows": [
             {
                 "name": row.name,
+                "short": row.short,
                 "must": row.must,
                 "aim": row.aim,
                 "most": row.most,
@@ -62,6 +63,12 @@ def make_report(runs: Runs, info: ClientInfo, machine: Mapping[str, Any]) -> Rep
     }
 
 
+def in_short(report: Report) -> dict[str, Score]:
+    """The scores that are kept for each run, by their short names; calls guided where they were."""
+    way = next(iter(report["details"]))
+    return {row["short"]: row["scores"][way] for row in report["rows"] if row["short"]}
+
+
 def markdown(report: Report) -> str:
     """The tables, as they stand in the model card."""
     return "\n".join([*_rows(report), "", *_languages(report), "", *_speed(report)])
@@ -72,7 +79,7 @@ def detail_table(report: Report) -> str:
     ways = list(report["details"])
     lines = _header("mode · kind · check", *ways)
     for name, score in report["details"][ways[0]].items():
-        lines.append(_line(name, *(_counted(report["details"][w].get(name, score)) for w in ways)))
+        lines.append(_line(name, *(counted(report["details"][w].get(name, score)) for w in ways)))
     return "\n".join(lines)
 
 
@@ -81,7 +88,7 @@ def _rows(report: Report) -> Iterator[str]:
     yield from _header("what", "must", "aim", *(f"{way} calls" for way in ways))
     for row in report["rows"]:
         sign = "≤ " if row["most"] else ""
-        scores = [_counted(row["scores"][way]) for way in ways]
+        scores = [counted(row["scores"][way]) for way in ways]
         yield _line(row["name"], f"{sign}{row['must']:.0%}", f"{sign}{row['aim']:.0%}", *scores)
 
 
@@ -93,8 +100,8 @@ def _languages(report: Report) -> Iterator[str]:
             f"{mode}: {'whole items' if mode == 'chat' else 'first steps'}",
             f"≤ {GAP_MUST:.0f} points",
             f"≤ {GAP_AIM:.0f}",
-            _counted(english),
-            _counted(chinese),
+            counted(english),
+            counted(chinese),
             f"{language_gap(english, chinese):.0f} points",
         )
 
@@ -125,7 +132,8 @@ def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _counted(score: Iterable[int]) -> str:
+def counted(score: Iterable[int]) -> str:
+    """A share with its count: 29% (24/82)."""
     right, total = score
     return f"{right / total:.0%} ({right}/{total})" if total else "none asked"
 
