@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from glmdemo.errors import KernelError
 from glmdemo.sandbox.limits import MB, Limits
-from glmdemo.sandbox.trees import OPEN_DIRECTORY, walk
+from glmdemo.sandbox.trees import OPEN_DIRECTORY, TooDeepError, walk
 
 _MAX_NAME_BYTES = 255
 _MAX_SUFFIX_BYTES = 20
@@ -54,13 +54,14 @@ class WorkFile:
 def list_files(root: Path) -> tuple[WorkFile, ...]:
     """The plain files below `root`, sorted; hidden ones, links and odd names are left out."""
     files = []
-    for entry in walk(root):
-        path = entry.path.removeprefix("./")
-        if stat.S_ISREG(entry.found.st_mode) and _is_plain(path) and not _is_hidden(path):
-            found = entry.found
-            files.append(WorkFile(path, found.st_size, found.st_mtime, found.st_ctime_ns))
-            if len(files) >= MAX_LISTED:
-                break
+    with contextlib.suppress(TooDeepError):  # the kernel that made it so loses it
+        for entry in walk(root):
+            path = entry.path.removeprefix("./")
+            if stat.S_ISREG(entry.found.st_mode) and _is_plain(path) and not _is_hidden(path):
+                found = entry.found
+                files.append(WorkFile(path, found.st_size, found.st_mtime, found.st_ctime_ns))
+                if len(files) >= MAX_LISTED:
+                    break
     return tuple(sorted(files, key=lambda file: file.path))
 
 

@@ -8,6 +8,7 @@ the host's files, and may change while it is looked at.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -17,14 +18,19 @@ from pathlib import Path
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PASS_DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | OPEN_DIRECTORY
 # Paths are measured from the root, and from a new start where they get longer than this.
+# Each start is an open descriptor, and the application needs those for other things too.
 _MAX_PATH = 2000
+_MAX_STARTS = 64
+
+
+class TooDeepError(OSError):
+    """A tree cannot be walked without many open descriptors; only hostile code makes such."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file or directory: `path` from the open directory `base`, and its lstat."""
+    """A file or directory: `path` from the root, "" where that is too long, and its lstat."""
 
-    base: int
     path: str
     found: os.stat_result
 
@@ -47,27 +53,30 @@ class Usage:
 
 
 def walk(root: Path) -> Iterator[Entry]:
-    """Every entry below `root`. What vanishes meanwhile is left out."""
-    bases = [os.open(root, OPEN_DIRECTORY)]
-    pending = [(bases[0], ".")]
+    """Every entry below `root`. What vanishes meanwhile is left out. Raises TooDeepError."""
+    starts = [os.open(root, OPEN_DIRECTORY)]
+    pending = [(starts[0], ".")]
     try:
         while pending:
-            base, path = pending.pop()
-            for entry in _entries(base, path):
+            start, above = pending.pop()
+            for path, found in _entries(start, above):
+                entry = Entry(path if start == starts[0] else "", found)
                 yield entry
                 if not entry.is_directory:
                     continue
-                if len(os.fsencode(entry.path)) < _MAX_PATH:
-                    pending.append((base, entry.path))
-                elif (start := _open_directory(base, entry.path)) >= 0:
-                    bases.append(start)
-                    pending.append((start, "."))
+                if len(os.fsencode(path)) < _MAX_PATH:
+                    pending.append((start, path))
+                elif len(starts) == _MAX_STARTS:
+                    raise TooDeepError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+                elif (below := _open_directory(start, path)) >= 0:
+                    starts.append(below)
+                    pending.append((below, "."))
     finally:
-        for base in bases:
-            os.close(base)
+        for start in starts:
+            os.close(start)
 
 
-def _entries(base: int, path: str) -> Iterator[Entry]:
+def _entries(base: int, path: str) -> Iterator[tuple[str, os.stat_result]]:
     directory = _open_directory(base, path)
     if directory < 0:
         return
@@ -76,7 +85,7 @@ def _entries(base: int, path: str) -> Iterator[Entry]:
             for entry in entries:
                 with contextlib.suppress(OSError):
                     found = entry.stat(follow_symlinks=False)
-                    yield Entry(base, os.path.join(path, entry.name), found)
+                    yield os.path.join(path, entry.name), found
     finally:
         os.close(directory)
 
@@ -109,35 +118,46 @@ def _make_readable(base: int, path: str) -> None:
 
 
 def usage(root: Path, max_entries: int) -> Usage:
-    """Measure the tree below `root`, giving up after `max_entries` + 1 entries."""
+    """Measure the tree below `root`, giving up after `max_entries` + 1 entries.
+
+    A tree that is too deep to be walked counts as one with too many.
+    """
     size = entries = 0
-    for entry in walk(root):
-        size += entry.size
-        entries += 1
-        if entries > max_entries:
-            break
+    try:
+        for entry in walk(root):
+            size += entry.size
+            entries += 1
+            if entries > max_entries:
+                break
+    except TooDeepError:
+        entries = max_entries + 1
     return Usage(size, entries)
 
 
 def trim(root: Path, since: float, max_bytes: int, max_entries: int) -> None:
     """Delete what was changed after the time `since`, largest first, until `root` fits.
 
-    Where single files do not suffice, whole new directories go. Its processes must have
-    ended. What counts is the inode's change, whose time no program can set.
+    Where single files do not suffice, or the tree is too deep to be walked, whole new
+    directories go. Its processes must have ended. What counts is the inode's change, whose
+    time no program can set.
     """
     top = os.open(root, OPEN_DIRECTORY)
     try:
         size = entries = 0
         files: list[tuple[int, str]] = []
         directories: list[str] = []
-        for entry in walk(root):
-            size, entries = size + entry.size, entries + 1
-            if entry.found.st_ctime < since:
-                continue
-            if entry.is_directory and os.path.dirname(entry.path) == ".":
-                directories.append(entry.path)
-            elif not entry.is_directory:
-                files.append((entry.size, entry.path))
+        too_deep = False
+        try:
+            for entry in walk(root):
+                size, entries = size + entry.size, entries + 1
+                if entry.found.st_ctime < since or not entry.path:
+                    continue
+                if entry.is_directory and os.path.dirname(entry.path) == ".":
+                    directories.append(entry.path)
+                elif not entry.is_directory:
+                    files.append((entry.size, entry.path))
+        except TooDeepError:
+            too_deep = True
         for taken, path in sorted(files, reverse=True):
             if size <= max_bytes and entries <= max_entries:
                 return
@@ -147,7 +167,7 @@ def trim(root: Path, since: float, max_bytes: int, max_entries: int) -> None:
     finally:
         os.close(top)
     for path in directories:
-        if size > max_bytes or entries > max_entries:
+        if too_deep or size > max_bytes or entries > max_entries:
             remove_tree(root / path)
 
 

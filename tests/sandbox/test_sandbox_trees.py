@@ -6,7 +6,9 @@ import os
 import time
 from pathlib import Path
 
-from glmdemo.sandbox.trees import remove_tree, trim, usage, walk
+import pytest
+
+from glmdemo.sandbox.trees import TooDeepError, remove_tree, trim, usage, walk
 
 KB4 = b"x" * 4096
 
@@ -29,10 +31,31 @@ def test_a_deep_tree_is_measured_to_its_bottom_and_removed(tmp_path: Path) -> No
     root = tmp_path / "root"
     root.mkdir()
     make_deep(root, 200, "d" * 50)
-    assert sum(entry.path.endswith("bottom") for entry in walk(root)) == 1
+    assert sum(not entry.is_directory for entry in walk(root)) == 1
     assert usage(root, 10_000).entries == 201
     remove_tree(root)
     assert not root.exists()
+
+
+def test_a_tree_that_would_take_many_descriptors_counts_as_full(tmp_path: Path) -> None:
+    (tmp_path / "kept").touch()
+    time.sleep(0.1)
+    since = time.time() - 0.05
+    make_deep(tmp_path, 600, "d" * 250)
+    with pytest.raises(TooDeepError):
+        list(walk(tmp_path))
+    assert usage(tmp_path, 5000).entries == 5001
+    trim(tmp_path, since, max_bytes=1 << 30, max_entries=5000)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_trim_mistakes_no_file_far_below_for_one_above(tmp_path: Path) -> None:
+    (tmp_path / "bottom").write_bytes(KB4)
+    time.sleep(0.1)
+    since = time.time() - 0.05
+    make_deep(tmp_path, 12, "d" * 250)
+    trim(tmp_path, since, max_bytes=1 << 30, max_entries=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["bottom"]
 
 
 def test_links_are_removed_not_followed(tmp_path: Path) -> None:
