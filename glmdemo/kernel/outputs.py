@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -21,7 +22,11 @@ from glmdemo.outputs import (
 )
 from glmdemo.sandbox.limits import Limits
 
+_LOG = logging.getLogger(__name__)
+TOO_LARGE = NoticeOutput("Some output was too large and is lost.")
+_TOO_LARGE_ERROR = ErrorOutput("Error", "Its text is too large to be shown.")
 _MAX_TRACEBACK = 8_000
+_MAX_FRAMES = 1_000
 _MAX_BRIEF = 3_000
 _MAX_ERROR_TEXT = 2_000
 # Pieces of printed text; a page joins them, so there may be more of them than of displays.
@@ -31,6 +36,7 @@ _ESCAPES = re.compile(
     r"|\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # window titles
     r"|[@-Z\\-_])"
 )
+_NO_TEXT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>|")
 # A step through what `guest/` puts around a library's function says nothing of the cell.
 _OWN_FRAME = re.compile(r"File \S*/(?:run/glmdemo|run-\w+/\d+/f)/\w+\.py:")
 # All control characters but tab, newline, carriage return; marks that turn text around.
@@ -45,14 +51,25 @@ def clean_text(text: str) -> str:
 
 def to_output(message: KernelMessage, limits: Limits) -> Output | None:
     """What `message` shows; None when it shows nothing or is malformed."""
+    try:
+        return _read(message, limits)
+    except Exception:
+        # A message of hostile code that breaks a reader must not end the reading of others.
+        _LOG.warning("a message of a kernel cannot be read", exc_info=True)
+        return NoticeOutput("Some output cannot be read and is lost.")
+
+
+def _read(message: KernelMessage, limits: Limits) -> Output | None:
     content = message.content
     if message.type == "stream":
+        if message.too_large:
+            return TOO_LARGE
         stream = "stderr" if content.get("name") == "stderr" else "stdout"
         return TextOutput(clean_text(text), stream) if (text := _text(content, "text")) else None
     if message.type in ("display_data", "execute_result", "update_display_data"):
-        return _display(content, limits)
+        return TOO_LARGE if message.too_large else _display(content, limits)
     if message.type == "error":
-        return _error(content)
+        return _TOO_LARGE_ERROR if message.too_large else _error(content)
     if message.type == "clear_output":
         return ClearOutput(wait=content.get("wait") is True)
     return None
@@ -66,7 +83,8 @@ def _text(mapping: dict[str, Any], key: str) -> str:
 def _error(content: dict[str, Any]) -> ErrorOutput:
     pieces = content.get("traceback")
     pieces = pieces if isinstance(pieces, list) else []
-    frames = [piece for piece in map(clean_text, map(str, pieces)) if not _OWN_FRAME.match(piece)]
+    texts = [clean_text(piece) for piece in pieces[-_MAX_FRAMES:] if isinstance(piece, str)]
+    frames = [text for text in texts if not _OWN_FRAME.match(text)]
     return ErrorOutput(
         name=clean_text(_text(content, "ename"))[:200] or "Error",
         message=_shorten(clean_text(_text(content, "evalue")), _MAX_ERROR_TEXT),
@@ -102,7 +120,10 @@ def _best_form(data: dict[str, Any], display_id: str | None, limits: Limits) -> 
     if table := read_table(_text(data, "text/html")):
         columns, rows = table
         cells = tuple(tuple(map(clean_text, row)) for row in rows)
-        return TableOutput(tuple(map(clean_text, columns)), cells, plain, display_id)
+        columns = tuple(map(clean_text, columns))
+        if _NO_TEXT.fullmatch(plain):  # a styled frame has no other text
+            plain = "\n".join(map("\t".join, (columns, *cells)))
+        return TableOutput(columns, cells, plain, display_id)
     if latex := pictures.formula(clean_text(_text(data, "text/latex"))):
         return FormulaOutput(latex, plain, display_id)
     text = clean_text(_text(data, "text/markdown")) or plain

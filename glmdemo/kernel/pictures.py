@@ -34,13 +34,15 @@ _TRACES = {
 }
 # Parts of a layout that load pictures and maps, or change the figure when they are clicked.
 _LOADING = re.compile(r"(?:images|updatemenus|sliders|mapbox\d*|map\d*|geo\d*)")
-_SVG = re.compile(r"\s*(?:<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE[^>\[]*>|\s)*(<svg\b.*)", re.DOTALL)
+# What may stand before the picture itself, each step taken once and for all.
+_PROLOGUE = re.compile(r"\s+|<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE[^>\[]*>", re.DOTALL)
+_SVG = re.compile(r"<svg\b")
 _MAX_FORMULA = 5_000
 _FORMULA = re.compile(r"\s*(\${1,2})([^$]+)\1\s*")
 # Commands that draw outside of their line, define others, or name addresses.
 _WILD = re.compile(
-    r"\\(?:rule|kern|mkern|hskip|hspace|raise|raisebox|def|gdef|edef|xdef|let|newcommand|renewcommand"
-    r"|href|url|html|include)"
+    r"\\(?:rule|kern|mkern|hskip|mskip|hspace|raise|genfrac|above|def|gdef|edef|xdef|let|newcommand"
+    r"|renewcommand|providecommand|href|url|html|include)"
 )
 
 
@@ -69,10 +71,12 @@ def vector(svg: str, display_id: str | None) -> Output:
     """An SVG picture without its prologue. It may hold scripts: show it in an `<img>` only."""
     if len(svg) > _MAX_SVG:
         return NoticeOutput(f"An SVG picture of more than {_MAX_SVG:,} characters is not shown.")
-    match = _SVG.fullmatch(svg)
-    if match is None or "<!ENTITY" in svg:
+    begin = 0
+    while step := _PROLOGUE.match(svg, begin):
+        begin = step.end()
+    if not _SVG.match(svg, begin) or "<!ENTITY" in svg:
         return NoticeOutput("A damaged picture is not shown.")
-    picture = match[1]
+    picture = svg[begin:]
     if "xmlns=" not in picture[:1000]:
         picture = picture.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
     return ImageOutput(picture.encode("utf-8", "replace"), "image/svg+xml", display_id)
@@ -83,9 +87,13 @@ def figure(sent: Any, display_id: str | None) -> Output:
     if not (isinstance(sent, dict) and isinstance(sent.get("data"), list)):
         return NoticeOutput("A damaged figure is not shown.")
     traces = [trace for trace in sent["data"] if isinstance(trace, dict)]
-    kinds = {str(trace.get("type", "scatter"))[:40] for trace in traces}
-    if strange := sorted(kinds - _TRACES):
-        return NoticeOutput(f"A figure with {', '.join(strange)} is not shown: only plots are.")
+    kinds = [trace.get("type", "scatter") for trace in traces]
+    if strange := [kind for kind in kinds if not (isinstance(kind, str) and kind in _TRACES)]:
+        name = strange[0]
+        named = isinstance(name, str) and re.fullmatch(r"\w{1,40}", name)
+        return NoticeOutput(
+            f"A figure with {name if named else 'unknown parts'} is not shown: only plots are."
+        )
     layout = sent.get("layout")
     try:
         kept = {"data": _own(traces), "layout": _own(layout if isinstance(layout, dict) else {})}

@@ -149,7 +149,7 @@ class Kernel:
         if not silent:
             self._cell_began = time.time()
         content = {
-            "code": code,
+            "code": code.encode(errors="replace").decode(),  # a lone surrogate cannot be sent
             "silent": silent,
             "store_history": not silent,
             "user_expressions": {},
@@ -241,9 +241,7 @@ class Kernel:
 
     def _connect(self) -> Channels:
         sockets = str(self._room.channels)
-        return Channels(
-            self._context, self._connection, sockets, self._limits, lambda m: self.listener(m)
-        )
+        return Channels(self._connection, sockets, self._limits, lambda m: self.listener(m))
 
     async def _obey(self, watchdog: Watchdog) -> None:
         """Kill the kernel when the watchdog finds it over a limit."""

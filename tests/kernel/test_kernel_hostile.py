@@ -47,6 +47,11 @@ SHORT = (
     "replace_stdout",
     "late_thread",
     "flood_between",
+    "svg_comments",
+    "html_broken",
+    "json_wide_text",
+    "multi_frames",
+    "surrogate_source",
 )
 
 

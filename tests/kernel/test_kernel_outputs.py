@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import struct
+import time
 import zlib
 from typing import Any
 
@@ -87,10 +88,44 @@ def test_a_pivoted_frame_keeps_its_two_headers_and_indexes() -> None:
         '<table class="dataframe">' + '<tr><td rowspan="999" colspan="999">x</td></tr>' * 50,
         '<table class="dataframe">' + "<tr>" * 100_000,
         '<table class="dataframe">' + "x" * 2_000_000,
+        *('<table class="dataframe">' + bad * 100_000 for bad in ("<!", "<!--", "<?", "</", "<a ")),
     ],
 )
-def test_html_that_is_no_sane_table_is_ignored(html: str) -> None:
+def test_html_that_is_no_sane_table_is_ignored_at_once(html: str) -> None:
+    began = time.process_time()
     assert display({"text/html": html, "text/plain": "plain"}) == TextOutput("plain", "result")
+    assert time.process_time() - began < 5
+
+
+def test_a_table_is_read_whatever_its_texts_are_like() -> None:
+    cells = ("a<b", "&lt;i&gt;&amp;amp;", "<b>bold</b>", "x &lt y", "&#" + "9" * 5000 + ";")
+    row = "".join(f"<td>{cell}</td>" for cell in cells)
+    table = read_table(f'<table class="dataframe">\n<tr>\n{row}\n</tr></table> after')
+    assert table is not None
+    assert table[1][0][:4] == ("a<b", "<i>&amp;", "bold", "x < y")
+
+
+def test_a_styled_frame_is_a_table_too() -> None:
+    frame = pd.DataFrame({"n": [1.5, 2.0]}).style.format(precision=1)
+    output = display({"text/html": frame.to_html(), "text/plain": repr(frame)})
+    assert isinstance(output, TableOutput)
+    assert output.rows == (("0", "1.5"), ("1", "2.0"))
+    assert output.text == "\tn\n0\t1.5\n1\t2.0"
+
+
+def test_content_that_breaks_a_reader_is_told_and_breaks_nothing_else() -> None:
+    nested: list[Any] = []
+    for _ in range(3000):
+        nested = [nested]
+    error = {"ename": "E", "evalue": "x", "traceback": [nested, *["frame"] * 100_000, "last"]}
+    output = to_output(KernelMessage("error", "id", error), LIMITS)
+    assert isinstance(output, ErrorOutput)
+    assert output.traceback.endswith("last")
+    assert display({"text/html": 5, "image/png": nested, "text/plain": None}) is None
+    for kind in ("stream", "display_data", "error"):
+        told = to_output(KernelMessage(kind, "id", {}, too_large=True), LIMITS)
+        assert "too large" in getattr(told, "text", "")
+    assert to_output(KernelMessage("execute_reply", "id", {}, too_large=True), LIMITS) is None
 
 
 def test_text_comes_without_escapes_controls_and_turned_letters() -> None:

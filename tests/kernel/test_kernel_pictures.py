@@ -60,6 +60,8 @@ def test_a_figure_keeps_its_numbers_and_loses_what_it_would_load() -> None:
         {"data": [{"type": "choropleth", "geojson": "http://x"}]},
         {"data": [{"type": "image", "source": "http://x"}]},
         {"data": [{"type": ["bar"]}]},
+        {"data": [{"type": nested(5000)}]},
+        {"data": [{"type": f"{number:040}"} for number in range(1000)]},
         {"data": [{"type": "bar", "x": nested(500)}]},
         {"data": [{"type": "bar", "x": ["x" * 5_000_000]}]},
     ],
@@ -93,6 +95,8 @@ def test_an_svg_picture_begins_with_its_tag(svg: str) -> None:
         "<html><svg></svg></html>",
         '<!DOCTYPE svg [<!ENTITY a "aaa">]><svg>&a;</svg>',
         "<svg>" + "x" * 3_000_000,
+        "<!---->" * 40 + "x",
+        " " * 1_000_000 + "x",
     ],
 )
 def test_what_is_no_sane_svg_becomes_a_notice(svg: str) -> None:
@@ -109,6 +113,7 @@ def test_what_is_no_sane_svg_becomes_a_notice(svg: str) -> None:
         ("plain", ""),
         (r"$\rule{9999em}{9999em}$", ""),
         (r"$\href{http://x}{y}$", ""),
+        (r"$\mskip-999mu x$", ""),
         (r"$\def\a{\a\a}\a$", ""),
         ("$" + "x" * 6_000 + "$", ""),
         ("", ""),
