@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 
 import psutil
-import zmq.asyncio
 
 from glmdemo.errors import GlmDemoError, KernelError, SandboxUnavailable
 from glmdemo.kernel.inside import OWN_KERNEL, installed_kernel
@@ -182,7 +181,7 @@ class KernelPool:
 
 
 class _Works:
-    """The thread, sockets and directory that a pool has while it is in use."""
+    """The thread and directory that a pool has while it is in use."""
 
     def __init__(
         self,
@@ -193,14 +192,8 @@ class _Works:
     ) -> None:
         self.runtime = RuntimeDir(runtime_parent)
         self.loop = LoopThread()
-        self.surroundings = self.loop.run(self._surround(isolation, limits, kernel))
-
-    async def _surround(
-        self, isolation: Isolation, limits: Limits, kernel: Sequence[str]
-    ) -> Surroundings:
-        context = zmq.asyncio.Context()
         tier = tier_named(isolation.tier)
-        return Surroundings(self.loop, context, tier, limits, asyncio.Lock(), kernel)
+        self.surroundings = Surroundings(self.loop, tier, limits, asyncio.Lock(), kernel)
 
     def new_room(self) -> Room:
         try:
@@ -211,7 +204,6 @@ class _Works:
     def close(self, sessions: list[KernelSession]) -> None:
         self.loop.run(_close_sessions(sessions))
         self.loop.close()
-        self.surroundings.context.destroy(linger=0)
         self.runtime.close()
 
 

@@ -9,8 +9,6 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 
-import zmq.asyncio
-
 from glmdemo.errors import KernelDied, KernelError, KernelTimeout
 from glmdemo.kernel import inside
 from glmdemo.kernel.cell import LOST, ignore_message
@@ -57,20 +55,13 @@ class Kernel:
     `death` says why we killed it, "" while we did not. `listener` gets the kernel's messages.
     """
 
-    def __init__(
-        self,
-        tier: Tier,
-        room: Room,
-        limits: Limits,
-        context: zmq.asyncio.Context,
-        kernel: Sequence[str],
-    ) -> None:
+    def __init__(self, tier: Tier, room: Room, limits: Limits, kernel: Sequence[str]) -> None:
         self.death = ""
         self.listener: Callable[[KernelMessage], None] = ignore_message
         self.connected = False
         self._tidying = False
         self._cell_began = time.time()
-        self._room, self._limits, self._context = room, limits, context
+        self._room, self._limits = room, limits
         self._connection = Connection()
         room.tidy()
         view = tier.view(room)
@@ -192,7 +183,10 @@ class Kernel:
 
         ended = asyncio.Event()
         self.listener = hear
-        request = self.execute(f"__import__('sys').stdout.write({word!r})", silent=True)
+        # A kernel that was told to exit still runs cells for a moment.
+        stays = "not __import__('IPython').get_ipython().exit_now"
+        code = f"__import__('sys').stdout.write({word!r} * ({stays}))"
+        request = self.execute(code, silent=True)
         while self.alive and due:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(ended.wait(), _ASK_AGAIN)

@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import zmq.asyncio
-
 from glmdemo.errors import KernelError
 from glmdemo.kernel import promised
 from glmdemo.kernel.cell import LOST, Cell, death_sentence
@@ -31,7 +29,6 @@ class Surroundings:
     """What all sessions of a pool share."""
 
     loop: LoopThread
-    context: zmq.asyncio.Context
     tier: Tier
     limits: Limits
     starting: asyncio.Lock
@@ -225,9 +222,7 @@ class KernelSession:
         async with shared.starting:
             await self._admit(self)
             try:
-                kernel = Kernel(
-                    shared.tier, self._room, shared.limits, shared.context, shared.kernel
-                )
+                kernel = Kernel(shared.tier, self._room, shared.limits, shared.kernel)
             except OSError as error:
                 raise cannot_start(error) from error
             self._kernel, self._used = kernel, False

@@ -50,6 +50,9 @@ def _prepare(cut: int = 2_000_000, stop: int = 20_000_000) -> None:
         bound(stream)
     shell = get_ipython()
     shell.events.register("pre_run_cell", between_cells)
+    # The application shall know that the cell has begun, though its code may let no other thread
+    # run: to flush waits until what was sent before has left.
+    shell.events.register("pre_run_cell", lambda _: streams[0].flush())
     shell.events.register("post_run_cell", between_cells)
     try:
         for descriptor in os.openpty():
