@@ -29,7 +29,7 @@ _SERVICE_SHARE = 0.75
 _FOLLOW_UP = 0.62
 """Chance of one more exchange: several per row let the schemas be read once for many calls."""
 
-_BRIEF = 0.4
+_BRIEF = 0.55
 """Share of rows with few tools and short results, and more requests in their own words."""
 
 _SIMILAR = 0.35
@@ -49,7 +49,7 @@ def tool_row(draw: Draw) -> Row:
     if draw.chance(0.05):
         kind = "talk"
         messages += small_talk(draw)
-    elif draw.chance(0.045 * draw.level):
+    elif draw.chance(0.07 * draw.level):
         kind = "decline"
         messages += _declined(draw, tools)
     else:
