@@ -12,7 +12,7 @@ import json
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from jupyter_client.session import Session
 
@@ -116,7 +116,8 @@ class Channels:
 
     def _decode(self, frames: Sequence[bytes], whole: bool) -> KernelMessage | None:
         try:
-            _, (signature, *parts) = self._session.feed_identities(list(frames))
+            _, signed = self._session.feed_identities(list(frames))
+            signature, *parts = cast("list[bytes]", signed)
             *descriptions, content = parts[:4] if whole else (*parts[:2], b"")
             if sum(map(len, descriptions)) > _MAX_DESCRIPTIONS:
                 return None

@@ -88,6 +88,7 @@ def test_csv_files_are_read_in_the_encoding_they_have(session: KernelSession) ->
 @pytest.mark.parametrize("where", ["session", "plain_session"])
 def test_the_promised_path_holds(where: str, request: pytest.FixtureRequest) -> None:
     session = request.getfixturevalue(where)
+    assert text(run(session, "print(" + "1+" * 800 + "1)")) == "801\n"
     outputs = run(
         session,
         "import os, pathlib, subprocess\n"

@@ -11,14 +11,16 @@ import ast
 import re
 
 
-class PromisedPath(ast.NodeTransformer):
+class PromisedPath:
     """Replaces `promised` by `actual` in the texts of a cell, wherever it stands as a path."""
 
     def __init__(self, promised: str, actual: str) -> None:
         self._path = re.compile(rf"(?<![\w./-]){re.escape(promised)}(?![\w.-])")
         self._actual = actual
 
-    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
-        if isinstance(node.value, str):
-            node.value = self._path.sub(lambda _: self._actual, node.value)
-        return node
+    def visit(self, tree: ast.AST) -> ast.AST:
+        """For IPython, which lets go of a visitor that fails: so not by recursion."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                node.value = self._path.sub(lambda _: self._actual, node.value)
+        return tree
