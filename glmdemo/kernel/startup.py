@@ -46,8 +46,14 @@ def _prepare(cut: int = 2_000_000, stop: int = 20_000_000) -> None:
     work = os.path.expanduser("~")
     os.chdir(work)
     sys.path.append(work)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in streams:
         bound(stream)
+        # What programs print is copied to the application's log too. When that has reached the
+        # largest size of a file, the thread that passes it on would end.
+        if copy := getattr(stream, "_original_stdstream_copy", None):
+            os.dup2(nowhere, copy)
+    os.close(nowhere)
     shell = get_ipython()
     shell.events.register("pre_run_cell", between_cells)
     # The application shall know that the cell has begun, though its code may let no other thread

@@ -146,6 +146,24 @@ def test_a_sabotaged_kernel_is_replaced_before_the_next_cell(
     assert answer.endswith("2")
 
 
+def test_a_kernel_that_is_about_to_exit_gets_no_other_cell(
+    make_pool: Callable[..., KernelPool],
+) -> None:
+    session = make_pool().open("a")
+    app = "from ipykernel.kernelapp import IPKernelApp\nkernel = IPKernelApp.instance().kernel\n"
+    assert said(session, f"{app}_ = kernel.do_shutdown(False)") == ""
+    assert said(session, "print(1 + 1)").endswith("2")
+
+
+def test_a_program_that_prints_without_end_does_not_silence_later_ones(
+    make_pool: Callable[..., KernelPool],
+) -> None:
+    session = make_pool(file_bytes=1 << 20).open("a")
+    flood = said(session, "import os\nstatus = os.system('yes | head -c 3000000')")
+    assert "The output was cut here" in flood
+    assert "later" in said(session, "status = os.system('echo later; yes | head -c 200000')")
+
+
 def test_a_kernel_that_floods_between_cells_is_ended(
     make_pool: Callable[..., KernelPool],
 ) -> None:
