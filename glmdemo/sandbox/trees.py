@@ -158,7 +158,7 @@ def trim(root: Path, since: float, max_bytes: int, max_entries: int) -> None:
                     files.append((entry.size, entry.path))
         except TooDeepError:
             too_deep = True
-        for taken, path in sorted(files, reverse=True):
+        for taken, path in sorted([] if too_deep else files, reverse=True):
             if size <= max_bytes and entries <= max_entries:
                 return
             with contextlib.suppress(OSError):
