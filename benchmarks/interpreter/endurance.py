@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -97,11 +98,11 @@ def many_deaths(setting: Setting, count: int) -> Result:
             answer = model_text(session.execute("import os\nos.path.exists('kept')"))
             ends.append(ended - began)
             answers.append(time.monotonic() - ended)
-            setting.tell(f"{number} {ends[-1]:.1f} s, then {answers[-1]:.1f} s")
             sentences = [output.text for output in shown if isinstance(output, NoticeOutput)]
+            found = f"{number}: {ends[-1]:.1f} s, then {answers[-1]:.1f} s; {sentences}, {answer!r}"
+            setting.tell(found)
             if max(ends[-1], answers[-1]) > SLOWEST or len(sentences) != 1 or answer != "True":
-                times = f"{ends[-1]:.1f} s, then {answers[-1]:.1f} s"
-                failures.append(f"{number}: {times}; {sentences}, then {answer!r}")
+                failures.append(found)
     text = (
         f"{count} deaths, {len(failures)} ended late, without one sentence or broken; cells ended "
         f"after {max(ends):.1f} s, the next after {max(answers):.1f} s at most"
@@ -110,8 +111,11 @@ def many_deaths(setting: Setting, count: int) -> Result:
 
 
 def _kill_innermost() -> None:
-    """Kill the kernel's own process: the end of the chain below this one."""
-    pid = os.getpid()
-    while below := psutil.Process(pid).children():
-        pid = below[-1].pid
-    os.kill(pid, signal.SIGKILL)
+    """Kill the kernel's own process: the end of the chain below this one, once there is one."""
+    pid = own = os.getpid()
+    while pid == own:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while below := psutil.Process(pid).children():
+                pid = below[-1].pid
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
