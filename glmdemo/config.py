@@ -152,7 +152,8 @@ class Settings:
     kernel_name: str | None = _setting(
         "IPYKERNEL",
         "Jupyter kernel that runs code cells, by its name in `jupyter kernelspec list` (a Python "
-        "environment of your own with more packages). Unset: the application's own environment.",
+        "environment of your own with more packages); the variables of its `kernel.json` are not "
+        "passed on. Unset: the application's own environment.",
         None,
     )
     allow_unisolated: bool = _setting(

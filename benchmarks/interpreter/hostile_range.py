@@ -177,7 +177,7 @@ class Range:
         )
         complaints += ["shows too much"] * (text > 112_000)
         pictures = sum(len(o.data) for o in shot.outputs if isinstance(o, ImageOutput))
-        complaints += ["shows too many pictures"] * (pictures > Limits().images_bytes)
+        complaints += ["shows too many pictures"] * (pictures > Limits().image_bytes)
 
     def _check_usable(self, session: KernelSession, shot: Shot) -> None:
         began = time.monotonic()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from glmdemo.kernel.channels import KernelMessage
-from glmdemo.kernel.outputs import Budget, to_output
+from glmdemo.kernel.outputs import TOO_LARGE, Budget, to_output
 from glmdemo.outputs import NoticeOutput, Output
 from glmdemo.sandbox.limits import Limits
 
@@ -18,7 +18,8 @@ _KEPT = "Variables are kept."
 _TICK = 0.05
 _MAX_GARBAGE = 20
 # The end of a cell is announced on two sockets. A busy machine may pause one of them for a
-# second or two; after this long without a word it is the one that met too large a message.
+# second or two; after this long without a word that one is lost: a flood's end was dropped, or
+# what came there was no protocol.
 _LATE_SECONDS = 5.0
 
 
@@ -138,7 +139,7 @@ class Cell:
         late = time.monotonic() - self._heard_at > _LATE_SECONDS
         if late and self._replied and not self._idle:
             self._kernel.reconnect()
-            self._emit(NoticeOutput("Some output was too large and is lost."))
+            self._emit(TOO_LARGE)
             self._idle = True
 
     async def _drain(self) -> None:

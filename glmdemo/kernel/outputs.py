@@ -36,7 +36,7 @@ _ESCAPES = re.compile(
     r"|\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # window titles
     r"|[@-Z\\-_])"
 )
-_NO_TEXT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>|")
+_NO_TEXT = re.compile(r"<[\w.]+(?: object)? at 0x[0-9a-f]+>|")
 # A step through what `guest/` puts around a library's function says nothing of the cell.
 _OWN_FRAME = re.compile(r"File \S*/(?:run/glmdemo|run-\w+/\d+/f)/\w+\.py:")
 # All control characters but tab, newline, carriage return; marks that turn text around.
@@ -136,7 +136,7 @@ class Budget:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._text = limits.text_chars
-        self._images = limits.images_bytes
+        self._images = limits.image_bytes
         self._outputs = limits.outputs
         self._chunks = _MAX_CHUNKS
         self._full = self._failed = False
@@ -185,6 +185,6 @@ class Budget:
             NoticeOutput(
                 "The output was cut here: a cell shows at most "
                 f"{limits.text_chars:,} characters, {limits.outputs:,} pieces and "
-                f"{limits.images_bytes:,} bytes of pictures."
+                f"{limits.image_bytes:,} bytes of pictures."
             )
         ]

@@ -207,7 +207,7 @@ class Kernel:
         self._channels.send("control", "interrupt_request", {})
 
     def reconnect(self) -> None:
-        """Open new sockets: one that met a message over the size limit stays closed.
+        """Open new sockets: one whose other side broke the protocol is not listened to any more.
 
         `check` must be awaited before the next cell.
         """

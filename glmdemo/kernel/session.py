@@ -37,7 +37,8 @@ class Surroundings:
 
 def cannot_start(error: OSError) -> KernelError:
     """The sentence for a machine that cannot start a kernel: disk full, too many processes."""
-    return KernelError(f"The code interpreter cannot be started: {error.strerror or error}.")
+    what = f" ({error.filename})" if error.filename else ""
+    return KernelError(f"The code interpreter cannot be started: {error.strerror or error}{what}.")
 
 
 class KernelSession:

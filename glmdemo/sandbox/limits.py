@@ -68,11 +68,9 @@ class Limits:
     """All messages of one cell together."""
     stray_bytes: int = 64 * MB
     """All messages that come when no cell runs, and so much more with every minute."""
-    image_bytes: int = 8 * MB
-    """One encoded picture."""
-    image_pixels: int = 40_000_000
-    images_bytes: int = 32 * MB
+    image_bytes: int = 8_000_000
     """All encoded pictures of one cell together."""
+    image_pixels: int = 40_000_000
 
     def rlimits(self) -> dict[str, int]:
         """The limits that the operating system enforces on each process, by their RLIMIT names.

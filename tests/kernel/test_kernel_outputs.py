@@ -107,7 +107,7 @@ def test_a_table_is_read_whatever_its_texts_are_like() -> None:
 
 def test_a_styled_frame_is_a_table_too() -> None:
     frame = pd.DataFrame({"n": [1.5, 2.0]}).style.format(precision=1)
-    output = display({"text/html": frame.to_html(), "text/plain": repr(frame)})
+    output = display({"text/html": frame.to_html(), "text/plain": "<pandas.Styler at 0x7f>"})
     assert isinstance(output, TableOutput)
     assert output.rows == (("0", "1.5"), ("1", "2.0"))
     assert output.text == "\tn\n0\t1.5\n1\t2.0"
@@ -202,7 +202,7 @@ def test_text_over_the_limit_is_cut_with_one_notice_and_errors_still_pass() -> N
 
 
 def test_a_flood_of_pictures_is_cut_by_bytes_and_by_number() -> None:
-    by_bytes = Budget(Limits(images_bytes=25))
+    by_bytes = Budget(Limits(image_bytes=25))
     shown = [piece for _ in range(9) for piece in by_bytes.admit(ImageOutput(b"x" * 10))]
     assert [type(piece) for piece in shown] == [ImageOutput, ImageOutput, NoticeOutput]
     by_number = Budget(Limits(outputs=3))
