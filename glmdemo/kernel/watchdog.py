@@ -35,7 +35,7 @@ _CLOCK_STEP = 0.02
 # More processes and threads than this leave the processors to others first.
 _CROWD = 32
 # Of processes that end as fast as they begin, one look finds few.
-_LOOKS_AT_CROWD = 10
+_CROWD_SECONDS = 0.2
 
 
 class Watchdog:
@@ -65,16 +65,18 @@ class Watchdog:
     async def crowded(self) -> bool:
         """Whether more processes run, at once or one after the other, than a cell may leave."""
         most = self._limits.left_processes
-        seen: set[int] = set()
-        for _ in range(_LOOKS_AT_CROWD):
-            others = set(descendants(self._pid)) - self.founders
-            if len(others) <= min(most, _CROWD):
-                break
-            seen |= running(others)
-            if len(seen) > most:
-                return True
+        first = self._others()
+        if len(first) <= min(most, _CROWD):
+            return False
+        since: set[int] = set()
+        until = time.monotonic() + _CROWD_SECONDS
+        while len(since) <= most and time.monotonic() < until:
             await asyncio.sleep(_NAP)
-        return False
+            since |= self._others() - first
+        return len(since) > most or len(since) + len(running(first)) > most
+
+    def _others(self) -> set[int]:
+        return set(descendants(self._pid)) - self.founders
 
     def make_room(self, since: float) -> None:
         """Delete the largest files changed after `since` until the next kernel can run.
