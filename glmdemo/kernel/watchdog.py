@@ -34,7 +34,9 @@ _OWN_ENTRIES = 20
 _CLOCK_STEP = 0.02
 # More processes and threads than this leave the processors to others first.
 _CROWD = 32
-# Of processes that end as fast as they begin, one look finds few.
+# Of processes that end as fast as they begin, one look finds few; so where a cell has left more
+# than these, it is looked for so long.
+_FEW = 8
 _CROWD_SECONDS = 0.2
 
 
@@ -66,7 +68,7 @@ class Watchdog:
         """Whether more processes run, at once or one after the other, than a cell may leave."""
         most = self._limits.left_processes
         first = self._others()
-        if len(first) <= min(most, _CROWD):
+        if len(first) <= min(most, _FEW):
             return False
         since: set[int] = set()
         until = time.monotonic() + _CROWD_SECONDS
