@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.acceptance.report import Report, counted, in_short, markdown
+from training.acceptance.report import Report, counted, in_short, markdown, table_header, table_line
 from training.checkpoints import Lineage, read_lineage, write_lineage
 
 _TEMPLATE = Path(__file__).with_name("model_card.md")
@@ -56,8 +56,7 @@ def model_card(lineage: Lineage, report: Report | None) -> str:
 def _runs(lineage: Lineage) -> str:
     """One line for each run; the later ones started from the weights of the one before."""
     measured = list(dict.fromkeys(name for run in lineage for name in run.get("reached", {})))
-    titles = ["ended", "parameters", "tokens", "steps", "minutes", *measured]
-    lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
+    lines = table_header("ended", "parameters", "tokens", "steps", "minutes", *measured)
     for run in lineage:
         reached = run.get("reached", {})
         cells = [
@@ -68,7 +67,7 @@ def _runs(lineage: Lineage) -> str:
             f"{run['seconds'] / 60:.0f}",
             *(counted(reached[name]) if name in reached else "" for name in measured),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(table_line(*cells))
     return "\n".join(lines)
 
 

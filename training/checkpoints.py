@@ -85,5 +85,8 @@ def read_lineage(folder: Path | None) -> Lineage:
 
 
 def write_lineage(lineage: Lineage, folder: Path) -> None:
-    text = json.dumps(lineage, indent=2, ensure_ascii=False)
-    (folder / LINEAGE).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / LINEAGE, lineage)
+
+
+def write_json(path: Path, data: Any) -> None:
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

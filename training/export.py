@@ -9,12 +9,10 @@ config, generation defaults, tokenizer, the runs that made it, and the model car
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import save_file
 from torch import Tensor
@@ -22,7 +20,7 @@ from transformers import GlmConfig
 
 from training.acceptance.report import markdown
 from training.card import measure_and_write, write_card
-from training.checkpoints import load_checkpoint, read_lineage, write_lineage
+from training.checkpoints import load_checkpoint, read_lineage, write_json, write_lineage
 from training.network import NetworkConfig
 from training.tokenizer import BuiltinTokenizer
 
@@ -75,7 +73,7 @@ def _write_weights(network: dict[str, Tensor], out: Path) -> None:
         places |= dict.fromkeys(shard, name)
     total = sum(_bytes(tensor) for shard in shards for tensor in shard.values())
     index = {"metadata": {"total_size": total}, "weight_map": places}
-    _write_json(out / "model.safetensors.index.json", index)
+    write_json(out / "model.safetensors.index.json", index)
 
 
 def _shards(tensors: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
@@ -101,18 +99,14 @@ def _write_configs(config: NetworkConfig, tokenizer: BuiltinTokenizer, out: Path
         "dtype": "float16",
         "glmdemo_family": FAMILY,
     }
-    _write_json(out / "config.json", fields)
+    write_json(out / "config.json", fields)
     generation = {
         "eos_token_id": stops,
         "pad_token_id": stops[0],
         "do_sample": False,
         "max_new_tokens": LONGEST_REPLY,
     }
-    _write_json(out / "generation_config.json", generation)
-
-
-def _write_json(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(out / "generation_config.json", generation)
 
 
 def main() -> None:

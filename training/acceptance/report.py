@@ -77,26 +77,30 @@ def markdown(report: Report) -> str:
 def detail_table(report: Report) -> str:
     """Scores by mode, kind and what was checked."""
     ways = list(report["details"])
-    lines = _header("mode · kind · check", *ways)
+    lines = table_header("mode · kind · check", *ways)
     for name, score in report["details"][ways[0]].items():
-        lines.append(_line(name, *(counted(report["details"][w].get(name, score)) for w in ways)))
+        lines.append(
+            table_line(name, *(counted(report["details"][w].get(name, score)) for w in ways))
+        )
     return "\n".join(lines)
 
 
 def _rows(report: Report) -> Iterator[str]:
     ways = list(report["rows"][0]["scores"])
-    yield from _header("what", "must", "aim", *(f"{way} calls" for way in ways))
+    yield from table_header("what", "must", "aim", *(f"{way} calls" for way in ways))
     for row in report["rows"]:
         sign = "≤ " if row["most"] else ""
         scores = [counted(row["scores"][way]) for way in ways]
-        yield _line(row["name"], f"{sign}{row['must']:.0%}", f"{sign}{row['aim']:.0%}", *scores)
+        yield table_line(
+            row["name"], f"{sign}{row['must']:.0%}", f"{sign}{row['aim']:.0%}", *scores
+        )
 
 
 def _languages(report: Report) -> Iterator[str]:
-    yield from _header("Chinese against English", "must", "aim", "English", "Chinese", "apart")
+    yield from table_header("Chinese against English", "must", "aim", "English", "Chinese", "apart")
     for mode, scores in report["languages"].items():
         english, chinese = tuple(scores["en"]), tuple(scores["zh"])
-        yield _line(
+        yield table_line(
             f"{mode}: {'whole items' if mode == 'chat' else 'first steps'}",
             f"≤ {GAP_MUST:.0f} points",
             f"≤ {GAP_AIM:.0f}",
@@ -108,15 +112,15 @@ def _languages(report: Report) -> Iterator[str]:
 
 def _speed(report: Report) -> Iterator[str]:
     machine, seen = report["machine"], report["speed"]
-    yield from _header("speed", "must", "aim", "measured")
+    yield from table_header("speed", "must", "aim", "measured")
     if seen:
         many = f"{seen['replies']} prompts of 200 to 400 tokens"
         rate = f"{seen['tokens_per_second']:.0f} tokens/s (median, {many})"
-        yield _line("decoding", f"{SPEED_MUST} tokens/s", f"{SPEED_AIM} tokens/s", rate)
+        yield table_line("decoding", f"{SPEED_MUST} tokens/s", f"{SPEED_AIM} tokens/s", rate)
         first = f"{seen['first_token_seconds']:.3f} s (median, the same)"
-        yield _line("first token", f"< {FIRST_TOKEN_MUST} s", "", first)
+        yield table_line("first token", f"< {FIRST_TOKEN_MUST} s", "", first)
     loading = f"{machine['load_seconds']:.2f} s, libraries included"
-    yield _line("load", f"< {LOAD_MUST:.0f} s", "", loading)
+    yield table_line("load", f"< {LOAD_MUST:.0f} s", "", loading)
     yield ""
     yield (
         f"Machine: {machine['processors']} processor(s), {machine['threads']} thread(s), "
@@ -124,11 +128,11 @@ def _speed(report: Report) -> Iterator[str]:
     )
 
 
-def _header(*titles: str) -> list[str]:
-    return [_line(*titles), _line(*["---"] * len(titles))]
+def table_header(*titles: str) -> list[str]:
+    return [table_line(*titles), table_line(*["---"] * len(titles))]
 
 
-def _line(*cells: str) -> str:
+def table_line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
