@@ -13,7 +13,9 @@ from glmdemo.families.base import Tokenizer
 from training.generator.copying import copy_row
 from training.generator.draw import Draw
 from training.generator.mix import sample
-from training.rendering import encode_row
+from training.generator.row import Row
+from training.network import Packing
+from training.rendering import encode_branches, encode_row
 
 PROMPT_WEIGHT = 0.06
 """Mean loss weight of tokens that the assistant did not write; most are invented words, and
@@ -22,25 +24,33 @@ outnumber its own three to one."""
 PROMPT_SHARE = 0.12
 """Share of those tokens whose logits are computed at all; each then weighs more."""
 
-_Encoded = tuple[list[int], list[float]]
-"""Ids of a row, or of several, and their loss weights."""
-
 _WAITING = 32
 _SHORTEST_GAP = 40
+_FEWEST_BRANCHES = 2
+"""Of a row with branches so many must fit into half a line, or it waits for a whole one."""
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """A conversation in a line: its ids, their loss weights, branches and positions (`Packing`)."""
+
+    ids: list[int]
+    weights: list[float]
+    branches: list[int]
+    positions: list[int]
 
 
 @dataclass(frozen=True)
 class Batch:
     """What one step learns from; all of shape (B, T).
 
-    inputs, targets: ids. weights: 0 where no logits are needed. rows: which of its line's
-    conversations an input belongs to; a conversation sees only itself.
+    inputs, targets: ids. weights: 0 where no logits are needed. packing: of the inputs.
     """
 
     inputs: Tensor
     targets: Tensor
     weights: Tensor
-    rows: Tensor
+    packing: Packing
 
 
 @dataclass(frozen=True)
@@ -58,8 +68,8 @@ class BatchState:
     """What the batches to come depend on: the random source, and the rows that wait."""
 
     rng: tuple[Any, ...]
-    short: tuple[_Encoded, ...]
-    long: tuple[_Encoded, ...]
+    short: tuple[_Packed, ...]
+    long: tuple[_Packed, ...]
 
 
 class BatchMaker:
@@ -74,8 +84,8 @@ class BatchMaker:
         self._tokenizer = tokenizer
         self._vocabulary = vocabulary
         self._draw = draw
-        self._short: list[_Encoded] = []
-        self._long: list[_Encoded] = []
+        self._short: list[_Packed] = []
+        self._long: list[_Packed] = []
         self.drawn: Counter[str] = Counter()
         self.too_long: Counter[str] = Counter()
 
@@ -87,18 +97,16 @@ class BatchMaker:
             self._refill(draw, stage)
             if len(self._long) < rows:
                 rows, length = 2 * rows, length // 2
-        ids = torch.zeros(rows, length + 1, dtype=torch.long)
-        weights = torch.zeros(rows, length + 1)
-        belongs = torch.zeros(rows, length + 1, dtype=torch.long)
-        for line in range(rows):
-            if draw.chance(stage.copy_share):
-                content = [self._copies(draw, length + 1)]
-            else:
-                content = self._conversations(draw, stage, length + 1)
-            ids[line] = torch.tensor([i for row, _ in content for i in row])
-            weights[line] = torch.tensor([w for _, own in content for w in own])
-            belongs[line] = torch.tensor([n for n, (row, _) in enumerate(content) for _ in row])
-        return Batch(ids[:, :-1], ids[:, 1:], weights[:, 1:], belongs[:, :-1])
+        lines = [self._line(draw, stage, length + 1) for _ in range(rows)]
+        ids = torch.tensor([[i for row in line for i in row.ids] for line in lines])
+        weights = torch.tensor([[w for row in line for w in row.weights] for line in lines])
+        packing = Packing(
+            torch.tensor([[n for n, row in enumerate(line) for _ in row.ids] for line in lines]),
+            torch.tensor([[b for row in line for b in row.branches] for line in lines]),
+            torch.tensor([[p for row in line for p in row.positions] for line in lines]),
+        )
+        inputs = Packing(*(tensor[:, :-1] for tensor in packing))
+        return Batch(ids[:, :-1], ids[:, 1:], weights[:, 1:], inputs)
 
     def state(self) -> BatchState:
         return BatchState(self._draw.rng.getstate(), tuple(self._short), tuple(self._long))
@@ -108,42 +116,70 @@ class BatchMaker:
         self._draw.rng.setstate(state.rng)
         self._short, self._long = list(state.short), list(state.long)
 
-    def _copies(self, draw: Draw, length: int) -> _Encoded:
-        ids, second = copy_row(draw, self._tokenizer, self._vocabulary, length)
-        return ids, [float(known) for known in second]
+    def _line(self, draw: Draw, stage: Stage, length: int) -> list[_Packed]:
+        if draw.chance(stage.copy_share):
+            return [self._copies(draw, length)]
+        return self._conversations(draw, stage, length)
 
-    def _conversations(self, draw: Draw, stage: Stage, length: int) -> list[_Encoded]:
+    def _copies(self, draw: Draw, length: int) -> _Packed:
+        ids, second = copy_row(draw, self._tokenizer, self._vocabulary, length)
+        return _packed(ids, [float(known) for known in second])
+
+    def _conversations(self, draw: Draw, stage: Stage, length: int) -> list[_Packed]:
         """As many whole conversations as fit into `length` ids, at most one of them long; then
         copies."""
-        content: list[_Encoded] = []
+        content: list[_Packed] = []
         room = length
         if self._long and length > stage.length:
             content.append(self._long.pop())
-            room -= len(content[0][0])
+            room -= len(content[0].ids)
         while room >= _SHORTEST_GAP:
             self._refill(draw, stage)
-            fitting = [i for i, (row, _) in enumerate(self._short) if len(row) <= room]
+            fitting = [i for i, row in enumerate(self._short) if len(row.ids) <= room]
             if not fitting:
                 break
             content.append(self._short.pop(draw.pick(fitting)))
-            room -= len(content[-1][0])
+            room -= len(content[-1].ids)
         return [*content, self._copies(draw, room)]
 
     def _refill(self, draw: Draw, stage: Stage) -> None:
+        half = stage.length // 2 + 1
         while len(self._short) < _WAITING:
             row = sample(draw)
-            ids, written = encode_row(self._tokenizer, row)
             kind = f"{row.category} with {len(row.tools)} tools"
             self.drawn[kind] += 1
-            if len(ids) > stage.length + 1:
+            packed = self._pack(draw, row, half) or self._pack(draw, row, stage.length + 1)
+            if packed is None:
                 self.too_long[kind] += 1
+            else:
+                (self._short if len(packed.ids) <= half else self._long).append(packed)
+
+    def _pack(self, draw: Draw, row: Row, limit: int) -> _Packed | None:
+        """A row of at most `limit` ids, with as many of its branches as fit; None where none
+        does, or too few do."""
+        ids, learnt = encode_row(self._tokenizer, row)
+        packed = _packed(ids, _weights(draw, learnt))
+        if not row.branches:
+            return packed if len(ids) <= limit else None
+        taken, shared = 0, len(ids)
+        for branch in encode_branches(self._tokenizer, row):
+            if len(packed.ids) + len(branch.ids) > limit:
                 continue
-            short = len(ids) <= stage.length // 2 + 1
-            waiting = self._short if short else self._long
-            waiting.append((ids, _row_weights(draw, written)))
+            taken += 1
+            packed.ids.extend(branch.ids)
+            packed.weights.extend(_weights(draw, branch.learnt))
+            packed.branches.extend([taken] * len(branch.ids))
+            packed.positions.extend(range(shared, shared + len(branch.ids)))
+        return packed if taken >= min(_FEWEST_BRANCHES, len(row.branches)) else None
 
 
-def _row_weights(draw: Draw, written: list[bool]) -> list[float]:
-    """1 for the assistant's tokens; a random part of the others shares PROMPT_WEIGHT."""
+def _packed(ids: list[int], weights: list[float]) -> _Packed:
+    return _Packed(ids, weights, [0] * len(ids), list(range(len(ids))))
+
+
+def _weights(draw: Draw, learnt: list[bool]) -> list[float]:
+    """1 for what is to be learnt; a random part of the rest shares PROMPT_WEIGHT. The first
+    token follows what it does not belong to, and counts nothing."""
     each = PROMPT_WEIGHT / PROMPT_SHARE
-    return [1.0 if own else (each if draw.chance(PROMPT_SHARE) else 0.0) for own in written]
+    weights = [1.0 if own else (each if draw.chance(PROMPT_SHARE) else 0.0) for own in learnt]
+    return [0.0, *weights[1:]]

@@ -23,6 +23,8 @@ _LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)")
 _RESIDUAL = ("self_attn.o_proj.weight", "mlp.down_proj.weight")
 """What adds a layer's results to the residual stream."""
 
+_GATE_AND_UP = "mlp.gate_up_proj.weight"
+
 Lineage = list[dict[str, Any]]
 
 
@@ -50,10 +52,11 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def load_weights(network: LeanGlm, folder: Path) -> None:
-    """The weights of an exported model with the same tokenizer and widths, no optimiser state.
+    """The weights of an exported model with the same tokenizer and heads, no optimiser state.
 
-    A network with more layers than the model computes what the model does: its layers are spread
-    over the network, and a layer between is a copy of the one before it that adds nothing yet.
+    A network with more layers than the model, or wider ones, computes what the model does: the
+    model's layers are spread over the network, and a layer between is a copy of the one before
+    it that adds nothing yet; a new place in the residual stream holds 0 (arXiv 1511.05641).
     """
     stored: dict[str, torch.Tensor] = {}
     for file in sorted(folder.glob("*.safetensors")):
@@ -64,12 +67,32 @@ def load_weights(network: LeanGlm, folder: Path) -> None:
     for name, parameter in network.state_dict().items():
         match = _LAYER.match(name)
         if match is None:
-            parameter.copy_(weights[name])
+            parameter.copy_(_widened(name, weights[name], parameter.shape))
             continue
         at, rest = int(match[1]), match[2]
-        parameter.copy_(weights[f"model.layers.{spread[at]}.{rest}"])
+        source = weights[f"model.layers.{spread[at]}.{rest}"]
+        parameter.copy_(_widened(name, source, parameter.shape))
         if at and spread[at] == spread[at - 1] and rest in _RESIDUAL:
             parameter.zero_()
+
+
+def _widened(name: str, old: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """A parameter in a wider network. What is read from new places is random, what is written
+    to them is 0; a norm makes up for the zeros it averages over."""
+    if old.shape == shape:
+        return old
+    if name.endswith("norm.weight"):
+        size = old.numel()
+        wide = old.mean().repeat(*shape)
+        wide[:size] = old
+        return wide * (size / shape[0]) ** 0.5
+    if name.endswith(_GATE_AND_UP):
+        half = torch.Size((shape[0] // 2, shape[1]))
+        return torch.cat([_widened("", part, half) for part in old.chunk(2)])
+    writes = name.endswith((*_RESIDUAL, "embed_tokens.weight"))
+    wide = torch.zeros(shape) if writes else torch.randn(shape) * old.std()
+    wide[: old.shape[0], : old.shape[1]] = old
+    return wide
 
 
 def _count_layers(weights: Iterable[str]) -> int:

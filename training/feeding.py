@@ -19,6 +19,7 @@ import torch
 
 from training.batches import Batch, BatchMaker, BatchState, Stage
 from training.generator.draw import Draw
+from training.network import Packing
 from training.tokenizer import BuiltinTokenizer
 
 _AHEAD = 2
@@ -107,11 +108,11 @@ class Workers:
                 for _ in range(_AHEAD):
                     pipe.send(stage)
         number = self._taken % len(self._pipes)
-        arrays, self._states[number], too_long = self._receive(number)
+        (whole, packing), self._states[number], too_long = self._receive(number)
         self._pipes[number].send(stage)
         self.too_long.update(too_long)
         self._taken += 1
-        return Batch(*map(torch.from_numpy, arrays))
+        return Batch(*map(torch.from_numpy, whole), Packing(*map(torch.from_numpy, packing)))
 
     def state(self) -> FeedState:
         return FeedState(tuple(self._states), self._taken)
@@ -149,9 +150,9 @@ def _serve(
         pipe.send("ready")
         while True:
             made = maker.batch(pipe.recv())
-            tensors = (made.inputs, made.targets, made.weights, made.rows)
-            arrays = tuple(tensor.numpy() for tensor in tensors)
-            pipe.send((arrays, maker.state(), dict(maker.too_long)))
+            whole = tuple(t.numpy() for t in (made.inputs, made.targets, made.weights))
+            packing = tuple(tensor.numpy() for tensor in made.packing)
+            pipe.send(((whole, packing), maker.state(), dict(maker.too_long)))
             maker.too_long.clear()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return

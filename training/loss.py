@@ -19,8 +19,8 @@ def batch_loss(
     wanted = batch.weights > 0
     targets, weights = batch.targets[wanted].to(device), batch.weights[wanted].to(device)
     with torch.autocast(device.type, torch.bfloat16):
-        rows = batch.rows.to(device)
-        hidden = network.hidden(batch.inputs.to(device), rows=rows)[wanted.to(device)]
+        packing = batch.packing.to(device)
+        hidden = network.hidden(batch.inputs.to(device), packing=packing)[wanted.to(device)]
         logits = network.project(hidden).float()
     losses = F.cross_entropy(logits, targets, reduction="none")
     loss = (losses * weights).sum() / weights.sum().clamp(min=1)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,11 @@ from glmdemo.families.glm4 import GLM4_COMPACT
 from glmdemo.messages import PYTHON_TOOL, Role
 from training.generator.copying import copy_row
 from training.generator.draw import Draw
-from training.generator.mix import sample
-from training.generator.row import Row, call, is_mistaken, observation, user
+from training.generator.mix import MODES
+from training.generator.row import Row, call, is_mistaken, observation, random_draw, user
+from training.generator.tools import branched_row
 from training.generator.values import KINDS, value
-from training.rendering import encode_row, pieces_of
+from training.rendering import encode_branches, encode_row, pieces_of
 from training.tokenizer import CONTROL_TOKENS, BuiltinTokenizer, build, save
 
 
@@ -59,8 +63,7 @@ def test_a_value_has_the_same_tokens_everywhere(tokenizer: BuiltinTokenizer) -> 
 def test_rows_round_trip(tokenizer: BuiltinTokenizer) -> None:
     """The marked tokens of a row are exactly what the product's parser reads back."""
     draw = Draw(random.Random(3))
-    for _ in range(80):
-        row = sample(draw)
+    for row in _conversations(draw, 80):
         ids, learnt = encode_row(tokenizer, row)
         assert len(ids) == len(learnt)
         spoken = [m for m in row.messages if m.role == Role.ASSISTANT]
@@ -75,6 +78,29 @@ def test_rows_round_trip(tokenizer: BuiltinTokenizer) -> None:
             assert [(c.name, c.arguments) for c in read.tool_calls] == [
                 (c.name, c.arguments) for c in message.tool_calls
             ]
+
+
+def _conversations(draw: Draw, count: int) -> Iterator[Row]:
+    """Rows without branches."""
+    modes = itertools.cycle(MODES.values())
+    for make in itertools.islice(modes, count):
+        yield make(draw.with_lang(draw.pick(("en", "zh"))))
+
+
+def test_a_branch_is_the_rest_of_its_conversation(tokenizer: BuiltinTokenizer) -> None:
+    for seed in range(20):
+        row = branched_row(random_draw(seed, "zh" if seed % 2 else "en"))
+        shared = encode_row(tokenizer, row)
+        parts = encode_branches(tokenizer, row)
+        assert not any(shared.learnt)
+        for branch, messages in zip(parts, row.conversations(), strict=True):
+            whole = replace(row, messages=messages, branches=())
+            ids, learnt = encode_row(tokenizer, whole)
+            if messages[-1].tool_calls:
+                assert branch.ids[-1] == tokenizer.control_id("<|observation|>")
+                ids[-1] = branch.ids[-1]
+            assert shared.ids + branch.ids == ids
+            assert shared.learnt + branch.learnt == learnt
 
 
 def test_a_mistaken_cell_is_shown_but_never_learnt(tokenizer: BuiltinTokenizer) -> None:
@@ -108,8 +134,7 @@ def _replies(
 
 def test_training_prompt_is_the_products_prompt(tokenizer: BuiltinTokenizer) -> None:
     draw = Draw(random.Random(4))
-    for _ in range(30):
-        row = sample(draw)
+    for row in _conversations(draw, 30):
         ids, _ = encode_row(tokenizer, row)
         first = next(i for i, m in enumerate(row.messages) if m.role == Role.ASSISTANT)
         prompt = build_chat_input(GLM4_COMPACT, tokenizer, row.messages[:first], row.tools)

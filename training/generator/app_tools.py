@@ -58,26 +58,43 @@ def app_schemas() -> tuple[dict[str, Any], ...]:
 
 
 def app_row(draw: Draw) -> Row:
-    """A conversation with the app's own tools: all in their own order, or a few of them.
+    """A conversation with the app's own tools.
 
     With all six the prompt is long, so one or two exchanges follow; with few up to four.
     """
+    shared, makers, schemas = _offered(draw)
+    messages = list(shared)
+    if draw.chance(0.15):
+        messages += small_talk(draw)
+    for _ in range(draw.pick((1, 1, 2) if len(schemas) == len(app_schemas()) else (1, 2, 3, 4))):
+        messages += draw.pick(makers)(draw).messages()
+    return Row("tool/app", draw.lang, tuple(messages), schemas)
+
+
+def _offered(
+    draw: Draw,
+) -> tuple[tuple[Message, ...], list[Callable[[Draw], Exchange]], tuple[dict[str, Any], ...]]:
+    """What stands before a conversation, and the app's tools that it has: all in their own order,
+    or a few of them."""
     schemas = list(app_schemas())
-    exchanges = draw.pick((1, 1, 2))
     if draw.chance(0.6):
         known = [schema for schema in schemas if schema["function"]["name"] in _MAKERS]
         schemas = draw.rng.sample(known, draw.rng.randint(1, min(4, len(known))))
-        exchanges = draw.pick((1, 2, 3, 4))
     names = {schema["function"]["name"] for schema in schemas}
     makers = [make for name, make in _MAKERS.items() if name in names]
-    messages: list[Message] = []
-    if draw.chance(0.1):
-        messages.append(system_prompt(draw))
-    if draw.chance(0.15):
-        messages += small_talk(draw)
-    for _ in range(exchanges):
-        messages += draw.pick(makers)(draw).messages()
-    return Row("tool/app", draw.lang, tuple(messages), tuple(schemas))
+    shared = (system_prompt(draw),) if draw.chance(0.1) else ()
+    return shared, makers, tuple(schemas)
+
+
+def app_branches(draw: Draw, count: int) -> Row:
+    """`count` ways in which a conversation with the app's own tools begins."""
+    shared, makers, schemas = _offered(draw)
+    branches = []
+    for _ in range(count):
+        exchange = draw.pick(makers)(draw).messages()
+        branch = exchange if draw.chance(0.25) else exchange[:2]
+        branches.append(tuple(small_talk(draw) if draw.chance(0.06) else branch))
+    return Row("tool/app branches", draw.lang, shared, schemas, branches=tuple(branches))
 
 
 def _ask(draw: Draw, kind: str, **slots: object) -> str:

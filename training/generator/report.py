@@ -8,6 +8,7 @@ Tokens are those of the built-in model's tokenizer.
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ from training.generator.requests import request
 from training.generator.row import Row
 from training.generator.services import service, service_entries
 from training.generator.templates import choose
-from training.rendering import encode_row
+from training.rendering import Encoded, encode_branches, encode_row
 from training.schedule import LINE
 from training.tokenizer import BuiltinTokenizer
 
@@ -38,14 +39,15 @@ def report(rows: int, seed: int) -> list[str]:
     begun = time.process_time()
     drawn = [sample(draw) for _ in range(rows)]
     made = time.process_time()
-    encoded = [encode_row(tokenizer, row) for row in drawn]
+    encoded = [_encode_all(tokenizer, row) for row in drawn]
     ended = time.process_time()
     lines = []
     modes = sorted({row.category.split("/")[0] for row in drawn})
     for mode in (*modes, ""):
         chosen = [i for i, row in enumerate(drawn) if row.category.startswith(mode)]
         lines.append(_lengths(mode or "all", [encoded[i] for i in chosen]))
-    prompts = [m.content for row in drawn for m in row.messages if m.role == Role.USER]
+    said = (m for row in drawn for part in (row.messages, *row.branches) for m in part)
+    prompts = [m.content for m in said if m.role == Role.USER]
     total = sum(len(ids) for ids, _ in encoded)
     lines += [
         f"distinct requests: {len(set(prompts))} of {len(prompts)}",
@@ -60,7 +62,15 @@ def report(rows: int, seed: int) -> list[str]:
     return [*lines, "", *(f"{kind:26} {count:5}" for kind, count in sorted(kinds.items()))]
 
 
-def _lengths(name: str, encoded: Sequence[tuple[list[int], list[bool]]]) -> str:
+def _encode_all(tokenizer: BuiltinTokenizer, row: Row) -> Encoded:
+    """All tokens of a row, its branches one after another."""
+    parts = [encode_row(tokenizer, row), *encode_branches(tokenizer, row)]
+    return Encoded(
+        [i for ids, _ in parts for i in ids], [own for _, learnt in parts for own in learnt]
+    )
+
+
+def _lengths(name: str, encoded: Sequence[Encoded]) -> str:
     tokens = sum(len(ids) for ids, _ in encoded)
     own = sum(sum(written) for _, written in encoded)
     left_out = sum(len(ids) > LINE for ids, _ in encoded)
@@ -116,7 +126,7 @@ def show(rows: int, seed: int) -> None:
         print(f"--- {row.category} {row.lang}")
         for tool in row.tools:
             print(f"    {tool['function']}")
-        for message in row.messages:
+        for message in itertools.chain(row.messages, *row.branches):
             calls = "; ".join(f"{call.name} {call.arguments}" for call in message.tool_calls)
             print(f"{message.role.value}: {calls or message.content}")
 

@@ -16,7 +16,8 @@ from training.generator.lexicon import Lang
 class Row:
     """A conversation with its tools. `category` is `mode/kind`, for statistics.
 
-    `files` lie in the working directory of the kernel: text by name.
+    `files` lie in the working directory of the kernel: text by name. `branches` are ways in which
+    the conversation may go on after `messages`; they know nothing of each other.
     """
 
     category: str
@@ -24,6 +25,11 @@ class Row:
     messages: tuple[Message, ...]
     tools: tuple[dict[str, Any], ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    branches: tuple[tuple[Message, ...], ...] = ()
+
+    def conversations(self) -> list[tuple[Message, ...]]:
+        """The messages of each branch with what stands before it, or of the row without any."""
+        return [(*self.messages, *branch) for branch in self.branches or ((),)]
 
 
 def user(text: str) -> Message:

@@ -24,13 +24,19 @@ def service(draw: Draw, group: str = "", besides: str = "") -> ToolSpec:
 
     `group` restricts it to services easily taken for each other, all but the one `besides`.
     """
-    entries = [
+    entries = _entries(draw.held_out, group)
+    while _topic(entry := draw.pick(entries)) == besides:
+        pass
+    return _from_entry(draw, entry)
+
+
+@cache
+def _entries(held_out: bool, group: str) -> tuple[dict[str, Any], ...]:
+    return tuple(
         entry
         for entry in service_entries()
-        if bool(entry.get("held")) == draw.held_out
-        and (not group or (_group(entry) == group and _topic(entry) != besides))
-    ]
-    return _from_entry(draw, draw.pick(entries))
+        if bool(entry.get("held")) == held_out and (not group or _group(entry) == group)
+    )
 
 
 def _from_entry(draw: Draw, entry: dict[str, Any]) -> ToolSpec:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from glmdemo.messages import Message
 from training.generator.answers import no_tool_fits, quote_error, quote_pairs, quote_text
-from training.generator.app_tools import app_row
+from training.generator.app_tools import app_branches, app_row
 from training.generator.chat import refusal, small_talk, system_prompt
 from training.generator.coined_tools import coined_tool
 from training.generator.draw import Draw
@@ -31,6 +31,9 @@ _FOLLOW_UP = 0.62
 
 _BRIEF = 0.55
 """Share of rows with few tools and short results, and more requests in their own words."""
+
+_BRANCHES = 10
+"""Ways to go on that are made for a row; a line takes as many as it has room for."""
 
 _SIMILAR = 0.35
 """Chance that an offered tool is easily taken for the one before it."""
@@ -57,6 +60,34 @@ def tool_row(draw: Draw) -> Row:
     return Row(f"tool/{kind}", draw.lang, tuple(messages), tuple(tool.schema() for tool in tools))
 
 
+def branched_row(draw: Draw) -> Row:
+    """Tools and ways in which a conversation with them begins, most of them a single call.
+
+    The schemas are most of a tool row's tokens: here they are read once for many first calls,
+    and requests meet the same tools with other right answers.
+    """
+    if draw.chance(_APP_SHARE):
+        return app_branches(draw, _BRANCHES)
+    tools = _offer(draw, draw.chance(_BRIEF))
+    shared = (system_prompt(draw),) if draw.chance(0.15 * draw.level) else ()
+    branches = tuple(_beginning(draw, tools) for _ in range(_BRANCHES))
+    schemas = tuple(tool.schema() for tool in tools)
+    return Row("tool/branches", draw.lang, shared, schemas, branches=branches)
+
+
+def _beginning(draw: Draw, tools: Sequence[ToolSpec]) -> tuple[Message, ...]:
+    form = draw.rng.random()
+    if form < 0.05:
+        return tuple(small_talk(draw))
+    if form < 0.05 + 0.08 * draw.level:
+        return tuple(_declined(draw, tools))
+    if form < 0.22:
+        return tuple(_calls(draw, tools, brief=True, most=8))
+    tool = draw.pick(tools)
+    values = tool.draw_values(draw)
+    return user(request(draw, tool, values)), call(tool.name, tool.arguments(values))
+
+
 def _offer(draw: Draw, brief: bool) -> list[ToolSpec]:
     """One to four tools of different topics and names, in random order; some are similar."""
     few = brief or not draw.chance(draw.level)
@@ -75,12 +106,13 @@ def random_tool(draw: Draw) -> ToolSpec:
     return service(draw) if draw.chance(_SERVICE_SHARE) else coined_tool(draw)
 
 
-def _calls(draw: Draw, tools: Sequence[ToolSpec], brief: bool) -> list[Message]:
-    """One call, sometimes followed by more for new values or for another offered tool."""
+def _calls(draw: Draw, tools: Sequence[ToolSpec], brief: bool, most: int = 12) -> list[Message]:
+    """One call, sometimes followed by more for new values or for another offered tool, until
+    there are `most` messages."""
     tool = draw.pick(tools)
     values = tool.draw_values(draw)
     messages = [user(request(draw, tool, values)), *_exchange(draw, tool, values)]
-    while draw.chance(0.8 if brief else _FOLLOW_UP) and len(messages) < (20 if brief else 14):
+    while draw.chance(0.8 if brief else _FOLLOW_UP) and len(messages) < most:
         if draw.chance(0.25 if brief else 0.45):
             index, values = _one_new_value(draw, tool, values)
             param = tool.params[index]
@@ -120,18 +152,22 @@ def _one_new_value(
 def _exchange(draw: Draw, tool: ToolSpec, values: tuple[Value, ...]) -> list[Message]:
     """The call, what the tool returned, and the answer that quotes it."""
     form = draw.rng.random()
-    slots = {kind: value(draw, kind) for kind in KINDS}
     wording = phrases("tools")
     if form < 0.1:
-        text = plain(draw, wording["error_result"][draw.lang], slots)
+        text = plain(draw, wording["error_result"][draw.lang], _any_values(draw))
         reply = quote_error(draw, text)
     elif form < 0.25:
-        text = plain(draw, wording["text_result"][draw.lang], slots)
+        text = plain(draw, wording["text_result"][draw.lang], _any_values(draw))
         reply = quote_text(draw, text)
     else:
         text, leaves = _structured(draw, tool, values)
         reply = quote_pairs(draw, leaves)
     return [call(tool.name, tool.arguments(values)), observation(text), answer(reply)]
+
+
+def _any_values(draw: Draw) -> dict[str, Value]:
+    """A value of each kind."""
+    return {kind: value(draw, kind) for kind in KINDS}
 
 
 def _structured(
