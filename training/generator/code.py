@@ -47,6 +47,7 @@ _PLAIN = {
 
 _LONGEST_OUTPUT = 140
 _FOLLOW_UP = 0.45
+_BRANCHES = 5
 _REPAIRED = 0.22
 _SILENT = 0.05
 _PRINT = re.compile(r"print\((.*)\)")
@@ -79,6 +80,22 @@ def code_row(draw: Draw) -> Row:
         messages += said
         files |= now.task.files
     return Row(f"code/{kind}", draw.lang, tuple(messages), (PYTHON_SCHEMA,), files)
+
+
+def branched_row(draw: Draw) -> Row:
+    """Ways in which a conversation in code mode begins: most end with the first cell that is
+    right, which is what has to be learnt."""
+    shared = (system_prompt(draw),) if draw.chance(0.12 * draw.level) else ()
+    branches = tuple(_beginning(draw) for _ in range(_BRANCHES))
+    return Row("code/branches", draw.lang, shared, (PYTHON_SCHEMA,), branches=branches)
+
+
+def _beginning(draw: Draw) -> tuple[Message, ...]:
+    now = random_task(draw)
+    if draw.chance(0.3 * draw.level):
+        return (*_failed_first(draw, now.task), call(PYTHON_TOOL, {"code": now.task.cell}))
+    solved = _solved(draw, now.task.cell, now.printed)
+    return (user(now.task.ask), *(solved if draw.chance(0.1) else solved[:1]))
 
 
 def random_task(draw: Draw) -> Standing:

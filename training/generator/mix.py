@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from training.generator.chat import chat_row
-from training.generator.code import code_row
+from training.generator import chat, code, tools
 from training.generator.draw import Draw
 from training.generator.row import Row
-from training.generator.tools import branched_row, tool_row
 
-MODES: dict[str, Callable[[Draw], Row]] = {"tool": tool_row, "code": code_row, "chat": chat_row}
-SHARES = {"tool": 0.50, "code": 0.30, "chat": 0.20}
+MODES: dict[str, Callable[[Draw], Row]] = {
+    "tool": tools.tool_row,
+    "code": code.code_row,
+    "chat": chat.chat_row,
+}
+"""What makes a whole conversation."""
+SHARES = {"tool": 0.42, "code": 0.38, "chat": 0.20}
 """Shares of rows. Calls are the hardest to learn, and a tool row is the longest."""
 
-_BRANCHED = 0.85
-"""Share of the rows in tool mode that are many beginnings of a conversation instead of one."""
+_BRANCHED: dict[str, tuple[float, Callable[[Draw], Row]]] = {
+    "tool": (0.85, tools.branched_row),
+    "code": (0.5, code.branched_row),
+}
+"""Share of a mode's rows that are many beginnings of a conversation instead of a whole one."""
 
 
 def sample(draw: Draw, mode: str | None = None) -> Row:
-    """A random conversation in a random language; `mode` is drawn by SHARES where not given."""
+    """A random row in a random language; `mode` is drawn by SHARES where not given."""
     mode = mode or draw.rng.choices(list(SHARES), list(SHARES.values()))[0]
     spoken = draw.with_lang(draw.pick(("en", "zh")))
-    if mode == "tool" and draw.chance(_BRANCHED):
-        return branched_row(spoken)
-    return MODES[mode](spoken)
+    share, branched = _BRANCHED.get(mode, (0.0, MODES[mode]))
+    return branched(spoken) if draw.chance(share) else MODES[mode](spoken)
 
 
 def stream(draw: Draw) -> Iterator[Row]:

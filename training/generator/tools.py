@@ -32,7 +32,7 @@ _FOLLOW_UP = 0.62
 _BRIEF = 0.55
 """Share of rows with few tools and short results, and more requests in their own words."""
 
-_BRANCHES = 10
+_BRANCHES = 7
 """Ways to go on that are made for a row; a line takes as many as it has room for."""
 
 _SIMILAR = 0.35
