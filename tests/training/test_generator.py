@@ -8,7 +8,7 @@ import random
 import jsonschema
 import pytest
 
-from glmdemo.messages import PYTHON_TOOL, Role
+from glmdemo.messages import PYTHON_TOOL, Message, Role
 from training.checking import quoted_values, run_apart
 from training.generator import code_plots
 from training.generator.cells import error_of, run_cell
@@ -18,7 +18,7 @@ from training.generator.mistakes import with_mistake
 from training.generator.mix import sample
 from training.generator.row import Row, random_draw
 from training.generator.templates import choose, fill
-from training.generator.tools import tool_row
+from training.generator.tools import branched_row, tool_row
 from training.generator.wording import noisy
 
 LANGS: tuple[Lang, ...] = ("en", "zh")
@@ -29,6 +29,10 @@ def rows(count: int, seed: int = 0, mode: str | None = None) -> list[Row]:
     return [sample(draw, mode) for _ in range(count)]
 
 
+def conversations(count: int, mode: str | None = None) -> list[tuple[Message, ...]]:
+    return [messages for row in rows(count, mode=mode) for messages in row.conversations()]
+
+
 def test_same_seed_same_rows() -> None:
     assert rows(40, seed=5) == rows(40, seed=5)
     assert rows(40, seed=5) != rows(40, seed=6)
@@ -37,10 +41,11 @@ def test_same_seed_same_rows() -> None:
 @pytest.mark.parametrize("held_out", [False, True])
 def test_every_call_fits_its_schema(held_out: bool) -> None:
     for index in range(300):
-        row = tool_row(random_draw(index, LANGS[index % 2], held_out=held_out))
+        draw = random_draw(index, LANGS[index % 2], held_out=held_out)
+        row = tool_row(draw) if held_out or index % 3 else branched_row(draw)
         schemas = {tool["function"]["name"]: tool["function"]["parameters"] for tool in row.tools}
         assert len(schemas) == len(row.tools), "tools of one row have different names"
-        for message in row.messages:
+        for message in itertools.chain(row.messages, *row.branches):
             for call in message.tool_calls:
                 jsonschema.validate(dict(call.arguments), schemas[call.name])
                 assert set(call.arguments) >= set(schemas[call.name]["required"])
@@ -49,26 +54,27 @@ def test_every_call_fits_its_schema(held_out: bool) -> None:
 
 
 def test_answers_quote_the_observation() -> None:
-    for row in rows(300, mode="tool") + rows(200, mode="code"):
-        for before, message in itertools.pairwise(row.messages):
+    for messages in conversations(100, "tool") + conversations(100, "code"):
+        for before, message in itertools.pairwise(messages):
             if before.role == Role.OBSERVATION and not message.tool_calls:
                 values = quoted_values(before.content)
                 assert all(value in message.content for value in values) or "rror" in before.content
 
 
-def test_roles_alternate_and_rows_end_with_an_answer() -> None:
+def test_roles_alternate_and_whole_conversations_end_with_an_answer() -> None:
     for row in rows(300):
-        roles = [m.role for m in row.messages if m.role != Role.SYSTEM]
-        assert roles[0] == Role.USER
-        assert roles[-1] == Role.ASSISTANT
-        assert not row.messages[-1].tool_calls
-        assert all(a != b for a, b in itertools.pairwise(roles))
-        assert all(m.content or m.tool_calls for m in row.messages)
+        assert row.branches or not row.messages[-1].tool_calls
+        for messages in row.conversations():
+            roles = [m.role for m in messages if m.role != Role.SYSTEM]
+            assert roles[0] == Role.USER
+            assert roles[-1] == Role.ASSISTANT
+            assert all(a != b for a, b in itertools.pairwise(roles))
+            assert all(m.content or m.tool_calls for m in messages)
 
 
 def test_cells_are_plain_code() -> None:
-    for row in rows(100, mode="code"):
-        for message in row.messages:
+    for messages in conversations(60, "code"):
+        for message in messages:
             for call in message.tool_calls:
                 assert call.name == PYTHON_TOOL
                 assert set(call.arguments) == {"code"}
