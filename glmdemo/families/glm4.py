@@ -70,7 +70,7 @@ class Glm4Family(Family):
     preamble: str = _PREAMBLE
     sections: Mapping[str, str] = field(default_factory=lambda: _SECTIONS, hash=False)
     function_suffix: str = FUNCTION_SUFFIX
-    indent: int | None = 4
+    brief_schemas: bool = False
     calls: CallForm = JSON_CALLS
 
     def render(
@@ -119,8 +119,32 @@ class Glm4Family(Family):
                 f"The tool {name!r} has no schema: offer it as a function with a name, a "
                 "description and parameters."
             )
-        schema = json.dumps(function_schema(tool), ensure_ascii=False, indent=self.indent)
-        return f"## {name}\n\n{schema}{self.function_suffix}"
+        schema = function_schema(tool)
+        if self.brief_schemas:
+            text = json.dumps(_brief(schema), ensure_ascii=False)
+        else:
+            text = json.dumps(schema, ensure_ascii=False, indent=4)
+        return f"## {name}\n\n{text}{self.function_suffix}"
+
+
+def _brief(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A function schema without what goes without saying: its name, which stands above it, the
+    object around the parameters, and which are required where all are. Nothing else is lost."""
+    brief = {key: value for key, value in schema.items() if key != "name"}
+    parameters = schema.get("parameters")
+    if isinstance(parameters, Mapping) and _is_plain_object(parameters):
+        properties = parameters["properties"]
+        required = list(parameters.get("required", ()))
+        brief["parameters"] = properties
+        if set(required) != set(properties):
+            brief["required"] = required
+    return brief
+
+
+def _is_plain_object(schema: Mapping[str, Any]) -> bool:
+    only_these = schema.keys() <= {"type", "properties", "required"}
+    properties = schema.get("properties")
+    return only_these and schema.get("type") == "object" and isinstance(properties, Mapping)
 
 
 def _is_known_by_type(tool: Mapping[str, Any]) -> bool:
@@ -134,7 +158,7 @@ GLM4_COMPACT = Glm4Family(
     preamble="",
     sections={PYTHON_TOOL: "Run Python code in a Jupyter kernel and read what it prints."},
     function_suffix="",
-    indent=None,
+    brief_schemas=True,
     calls=EXACT_CALLS,
 )
 

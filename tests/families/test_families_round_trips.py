@@ -176,7 +176,10 @@ GLM4_SYSTEM = (
     f"针对用户的问题和要求提供适当的答复和支持。\n\n## get_weather\n\n{indented(SCHEMA)}\n"
     "在调用上述函数时，请使用 Json 格式表示调用的参数。"
 )
-COMPACT_SYSTEM = f"## get_weather\n\n{json.dumps(SCHEMA)}"
+COMPACT_SYSTEM = (
+    '## get_weather\n\n{"parameters": {"city": {"type": "string"}, "days": {"type": "array"}}, '
+    '"required": []}'
+)
 SYSTEM_0414 = (
     f"# 可用工具\n\n## get_weather\n\n{indented(SCHEMA)}\n"
     "在调用上述函数时，请使用 Json 格式表示调用的参数。"
