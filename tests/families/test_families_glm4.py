@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,24 @@ def test_a_reply_that_calls_where_no_tools_are_offered_is_text(family):
     message, _ = parse(family, ["\nI would look."], "<|observation|>", ())
     assert (message.content, message.tool_calls) == ("I would look.", ())
     assert message.finish_reason == "stop"
+
+
+def _section(parameters: dict[str, Any]) -> Any:
+    """What the compact format says of a tool's schema."""
+    function = {"name": "look", "description": "Look.", "parameters": parameters}
+    pieces = GLM4_COMPACT.render(
+        [Message(Role.USER, "hi")], [{"type": "function", "function": function}]
+    )
+    text = "".join(piece.text for piece in pieces if piece.role == Role.SYSTEM)
+    return json.loads(text.split("## look\n\n")[1])
+
+
+def test_the_compact_format_loses_nothing_of_a_schema() -> None:
+    at = {"at": {"type": "string"}, "days": {"type": "integer", "default": 1}}
+    all_needed = {"type": "object", "properties": at, "required": ["days", "at"]}
+    assert _section(all_needed) == {"description": "Look.", "parameters": at}
+    some = {**all_needed, "required": ["at"]}
+    assert _section(some) == {"description": "Look.", "parameters": at, "required": ["at"]}
+    assert _section({"type": "object", "properties": {}})["parameters"] == {}
+    closed = {**all_needed, "additionalProperties": False}
+    assert _section(closed) == {"description": "Look.", "parameters": closed}
