@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 
 from glmdemo.families.base import build_chat_input
-from glmdemo.families.glm4 import GLM4_COMPACT
+from glmdemo.families.glm4_compact import GLM4_COMPACT
 from glmdemo.messages import Message, Role
 from training.checking import right_reply
 from training.checkpoints import load_checkpoint

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from glmdemo.families import Piece
 from glmdemo.families.base import Tokenizer, encode_piece
-from glmdemo.families.glm4 import GLM4_COMPACT, call_text
+from glmdemo.families.glm4 import call_text
+from glmdemo.families.glm4_compact import GLM4_COMPACT
 from glmdemo.messages import Message, Role
 from training.generator.row import Row, is_mistaken
 

@@ -1,4 +1,4 @@
-"""The chat format of GLM-4-9B-Chat, and its compact form for the built-in model.
+"""The chat format of GLM-4-9B-Chat.
 
     [gMASK]<sop><|system|>\\n{tools}<|user|>\\n{question}<|assistant|>{tool}\\n{arguments as JSON}
     <|observation|>\\n{result}<|assistant|>\\n{answer}
@@ -19,7 +19,7 @@ from typing import Any
 from glmdemo.errors import ClientError
 from glmdemo.families.base import Family, Piece, ReplyParser, render_turns, tool_name
 from glmdemo.families.grammar import CallGrammar, segments_grammar
-from glmdemo.families.grammar.forms import EXACT_CALLS, JSON_CALLS, CallForm
+from glmdemo.families.grammar.forms import JSON_CALLS, CallForm
 from glmdemo.families.replies import SegmentParser, readable_tools
 from glmdemo.messages import PYTHON_TOOL, Message, Role, ToolCall, new_call_id
 from glmdemo.tools.arguments import function_schema
@@ -63,14 +63,12 @@ FUNCTION_SUFFIX = "\n在调用上述函数时，请使用 Json 格式表示调�
 
 @dataclass(frozen=True)
 class Glm4Family(Family):
-    """GLM-4's format. The fields hold what differs between the published and the compact form."""
+    """GLM-4's format. The fields hold what differs in the compact form."""
 
     name: str = "glm4"
     stop_tokens: tuple[str, ...] = ("<|endoftext|>", "<|user|>", "<|observation|>")
     preamble: str = _PREAMBLE
     sections: Mapping[str, str] = field(default_factory=lambda: _SECTIONS, hash=False)
-    function_suffix: str = FUNCTION_SUFFIX
-    brief_schemas: bool = False
     calls: CallForm = JSON_CALLS
 
     def render(
@@ -113,38 +111,21 @@ class Glm4Family(Family):
         name = tool_name(tool)
         known = _is_known_by_type(tool)
         if name in self.sections and (known or name == PYTHON_TOOL):
-            return f"## {name}\n\n{self.sections[name]}"
+            return self._headed(name, self.sections[name])
         if known:
             raise ClientError(
                 f"The tool {name!r} has no schema: offer it as a function with a name, a "
                 "description and parameters."
             )
-        schema = function_schema(tool)
-        if self.brief_schemas:
-            text = json.dumps(_brief(schema), ensure_ascii=False)
-        else:
-            text = json.dumps(schema, ensure_ascii=False, indent=4)
-        return f"## {name}\n\n{text}{self.function_suffix}"
+        return self._headed(name, self._told(function_schema(tool)))
 
+    def _headed(self, name: str, text: str) -> str:
+        """What is told of a tool, with its name."""
+        return f"## {name}\n\n{text}"
 
-def _brief(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A function schema without what goes without saying: its name, which stands above it, the
-    object around the parameters, and which are required where all are. Nothing else is lost."""
-    brief = {key: value for key, value in schema.items() if key != "name"}
-    parameters = schema.get("parameters")
-    if isinstance(parameters, Mapping) and _is_plain_object(parameters):
-        properties = parameters["properties"]
-        required = list(parameters.get("required", ()))
-        brief["parameters"] = properties
-        if set(required) != set(properties):
-            brief["required"] = required
-    return brief
-
-
-def _is_plain_object(schema: Mapping[str, Any]) -> bool:
-    only_these = schema.keys() <= {"type", "properties", "required"}
-    properties = schema.get("properties")
-    return only_these and schema.get("type") == "object" and isinstance(properties, Mapping)
+    def _told(self, schema: Mapping[str, Any]) -> str:
+        """What is told of a function."""
+        return json.dumps(schema, ensure_ascii=False, indent=4) + FUNCTION_SUFFIX
 
 
 def _is_known_by_type(tool: Mapping[str, Any]) -> bool:
@@ -153,14 +134,6 @@ def _is_known_by_type(tool: Mapping[str, Any]) -> bool:
 
 
 GLM4 = Glm4Family()
-GLM4_COMPACT = Glm4Family(
-    name="glm4-compact",
-    preamble="",
-    sections={PYTHON_TOOL: "Run Python code in a Jupyter kernel and read what it prints."},
-    function_suffix="",
-    brief_schemas=True,
-    calls=EXACT_CALLS,
-)
 
 
 def call_text(call: ToolCall) -> str:

@@ -14,7 +14,8 @@ from reply_reader import PYTHON, WEATHER, joined, letters, parse, read
 from tiny_glm import CONTROLS
 
 from glmdemo.families import build_chat_input
-from glmdemo.families.glm4 import GLM4, GLM4_COMPACT
+from glmdemo.families.glm4 import GLM4
+from glmdemo.families.glm4_compact import GLM4_COMPACT
 from glmdemo.messages import Message, Role, ToolCall
 from glmdemo.models.tokenizer import FastTokenizer
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from glmdemo.families.base import build_chat_input
-from glmdemo.families.glm4 import GLM4_COMPACT
+from glmdemo.families.glm4_compact import GLM4_COMPACT
 from glmdemo.messages import PYTHON_TOOL, Role
 from training.generator.copying import copy_row
 from training.generator.draw import Draw
