@@ -111,22 +111,34 @@ def test_a_reply_that_calls_where_no_tools_are_offered_is_text(family):
     assert message.finish_reason == "stop"
 
 
-def _section(parameters: dict[str, Any]) -> Any:
-    """What the compact format says of a tool's schema."""
+def _told(parameters: dict[str, Any]) -> Any:
+    """What the compact format says of a tool with these parameters."""
     function = {"name": "look", "description": "Look.", "parameters": parameters}
-    pieces = GLM4_COMPACT.render(
-        [Message(Role.USER, "hi")], [{"type": "function", "function": function}]
+    tools = [{"type": "function", "function": function}]
+    pieces = GLM4_COMPACT.render([Message(Role.USER, "hi")], tools)
+    text = "".join(
+        piece.text for piece in pieces if piece.role == Role.SYSTEM and not piece.control
     )
-    text = "".join(piece.text for piece in pieces if piece.role == Role.SYSTEM)
-    return json.loads(text.split("## look\n\n")[1])
+    schema, name = text.strip().split("\n## ")
+    assert name == "look"
+    return json.loads(schema)
 
 
 def test_the_compact_format_loses_nothing_of_a_schema() -> None:
-    at = {"at": {"type": "string"}, "days": {"type": "integer", "default": 1}}
-    all_needed = {"type": "object", "properties": at, "required": ["days", "at"]}
-    assert _section(all_needed) == {"description": "Look.", "parameters": at}
-    some = {**all_needed, "required": ["at"]}
-    assert _section(some) == {"description": "Look.", "parameters": at, "required": ["at"]}
-    assert _section({"type": "object", "properties": {}})["parameters"] == {}
-    closed = {**all_needed, "additionalProperties": False}
-    assert _section(closed) == {"description": "Look.", "parameters": closed}
+    at = {"type": "string", "description": "Where", "enum": ["here", "there"]}
+    days = {"type": "integer", "default": 1}
+    told = [{**at, "name": "at"}, {**days, "name": "days"}]
+    needed = {"type": "object", "properties": {"at": at, "days": days}, "required": ["days", "at"]}
+    assert _told(needed) == {"description": "Look.", "parameters": told}
+    assert list(_told(needed)["parameters"][0]) == ["description", "type", "enum", "name"]
+    some = _told({**needed, "required": ["at"]})
+    assert some == {"description": "Look.", "parameters": told, "required": ["at"]}
+    assert _told({"type": "object", "properties": {}})["parameters"] == []
+    for whole in (
+        {**needed, "additionalProperties": False},
+        {"type": "object", "properties": {"at": {"name": "taken"}}},
+        {"type": "object", "properties": {"at": True}},
+        {"$ref": "#/elsewhere"},
+        {},
+    ):
+        assert _told(whole)["parameters"] == whole

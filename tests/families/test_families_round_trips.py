@@ -177,8 +177,8 @@ GLM4_SYSTEM = (
     "在调用上述函数时，请使用 Json 格式表示调用的参数。"
 )
 COMPACT_SYSTEM = (
-    '## get_weather\n\n{"parameters": {"city": {"type": "string"}, "days": {"type": "array"}}, '
-    '"required": []}'
+    '{"parameters": [{"type": "string", "name": "city"}, {"type": "array", "name": "days"}], '
+    '"required": []}\n## get_weather'
 )
 SYSTEM_0414 = (
     f"# 可用工具\n\n## get_weather\n\n{indented(SCHEMA)}\n"
