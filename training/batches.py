@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from glmdemo.families.base import Tokenizer
-from training.generator.copying import copy_row
+from training.generator.copying import FIRST_TEXT_ID, copy_row
 from training.generator.draw import Draw
+from training.generator.matching import Matching
 from training.generator.mix import sample
 from training.generator.row import Row
 from training.network import Packing
@@ -39,6 +40,17 @@ class _Packed:
     branches: list[int]
     positions: list[int]
 
+    @classmethod
+    def of(cls, ids: list[int], weights: list[float]) -> _Packed:
+        return cls(ids, weights, [0] * len(ids), list(range(len(ids))))
+
+    def add_branch(self, ids: list[int], weights: list[float]) -> None:
+        shared = self.branches.count(0)
+        self.ids.extend(ids)
+        self.weights.extend(weights)
+        self.branches.extend([self.branches[-1] + 1] * len(ids))
+        self.positions.extend(range(shared, shared + len(ids)))
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -61,6 +73,7 @@ class Stage:
     level: float
     length: int
     rows: int
+    matching_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,7 @@ class BatchMaker:
         self._draw = draw
         self._short: list[_Packed] = []
         self._long: list[_Packed] = []
+        self._matching = Matching(tokenizer, vocabulary, FIRST_TEXT_ID + 256)
         self.drawn: Counter[str] = Counter()
         self.too_long: Counter[str] = Counter()
 
@@ -119,11 +133,23 @@ class BatchMaker:
     def _line(self, draw: Draw, stage: Stage, length: int) -> list[_Packed]:
         if draw.chance(stage.copy_share):
             return [self._copies(draw, length)]
+        if draw.chance(stage.matching_share):
+            return self._choices(draw, length)
         return self._conversations(draw, stage, length)
 
     def _copies(self, draw: Draw, length: int) -> _Packed:
         ids, second = copy_row(draw, self._tokenizer, self._vocabulary, length)
-        return _packed(ids, [float(known) for known in second])
+        return _Packed.of(ids, [float(known) for known in second])
+
+    def _choices(self, draw: Draw, length: int) -> list[_Packed]:
+        """A row of `matching` with as many branches as fit; then copies."""
+        shared, branches = self._matching.row(draw)
+        packed = _Packed.of(shared.ids, _weights(draw, shared.learnt))
+        for branch in branches:
+            if len(packed.ids) + len(branch.ids) > length:
+                break
+            packed.add_branch(branch.ids, _weights(draw, branch.learnt))
+        return [packed, self._copies(draw, length - len(packed.ids))]
 
     def _conversations(self, draw: Draw, stage: Stage, length: int) -> list[_Packed]:
         """As many whole conversations as fit into `length` ids, at most one of them long; then
@@ -158,23 +184,14 @@ class BatchMaker:
         """A row of at most `limit` ids, with as many of its branches as fit; None where none
         does, or too few do."""
         ids, learnt = encode_row(self._tokenizer, row)
-        packed = _packed(ids, _weights(draw, learnt))
+        packed = _Packed.of(ids, _weights(draw, learnt))
         if not row.branches:
             return packed if len(ids) <= limit else None
-        taken, shared = 0, len(ids)
         for branch in encode_branches(self._tokenizer, row):
-            if len(packed.ids) + len(branch.ids) > limit:
-                continue
-            taken += 1
-            packed.ids.extend(branch.ids)
-            packed.weights.extend(_weights(draw, branch.learnt))
-            packed.branches.extend([taken] * len(branch.ids))
-            packed.positions.extend(range(shared, shared + len(branch.ids)))
+            if len(packed.ids) + len(branch.ids) <= limit:
+                packed.add_branch(branch.ids, _weights(draw, branch.learnt))
+        taken = packed.branches[-1]
         return packed if taken >= min(_FEWEST_BRANCHES, len(row.branches)) else None
-
-
-def _packed(ids: list[int], weights: list[float]) -> _Packed:
-    return _Packed(ids, weights, [0] * len(ids), list(range(len(ids))))
 
 
 def _weights(draw: Draw, learnt: list[bool]) -> list[float]:

@@ -101,7 +101,8 @@ def _work(
             for parameter, current in zip(network.parameters(), shared.parameters, strict=True):
                 parameter.copy_(current)
         progress = float(shared.state[0])
-        batch = batches.batch(stage(progress, options.tokens_per_step, options.hardest))
+        now = stage(progress, options.tokens_per_step, options.hardest, options.groundwork)
+        batch = batches.batch(now)
         network.zero_grad(set_to_none=True)
         batch_loss(network, batch, device)[0].backward()  # type: ignore[no-untyped-call]
         for parameter, left in zip(network.parameters(), shared.gradients, strict=True):

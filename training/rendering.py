@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from glmdemo.families import Piece
 from glmdemo.families.base import Tokenizer, encode_piece
 from glmdemo.families.glm4 import call_text
 from glmdemo.families.glm4_compact import GLM4_COMPACT
 from glmdemo.messages import Message, Role
-from training.generator.row import Row, is_mistaken
+from training.generator.row import Encoded, Row, is_mistaken
 
 END_OF_ANSWER = Piece("<|user|>", control=True, role=Role.USER)
 END_OF_CALL = Piece("<|observation|>", control=True, role=Role.OBSERVATION)
-
-
-class Encoded(NamedTuple):
-    """Token ids, and for each whether it is to be learnt: the assistant's, the stop tokens
-    included, without its mistaken calls."""
-
-    ids: list[int]
-    learnt: list[bool]
 
 
 def pieces_of(row: Row) -> list[Piece]:

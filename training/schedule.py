@@ -18,6 +18,13 @@ FINAL_RATE = 0.02
 COPY_ONLY_UNTIL = 0.14
 _COPY_FADED = 0.28
 _COPY_REST = 0.03
+
+_MATCHING_MOST = 0.45
+_MATCHING_REST = 0.1
+_MATCHING_UNTIL = 0.42
+_MATCHING_FADED = 0.6
+"""Rows of `generator.matching` are the greater part until choosing is learnt."""
+
 GROUNDWORK_UNTIL = 0.4
 """From here on the data has its full difficulty; a run from trained weights starts here."""
 
@@ -36,25 +43,39 @@ def rate(progress: float, step: int) -> float:
 
 
 def data_progress(progress: float, groundwork: float) -> float:
-    """What `stage` is asked for in a run whose groundwork takes another share of the time."""
+    """How far the data is at `progress` of a run whose groundwork takes that share of it."""
     if progress >= groundwork:
         return 1.0
     return progress / groundwork * GROUNDWORK_UNTIL
 
 
-def stage(progress: float, tokens_per_step: int, hardest: float = 1.0) -> Stage:
+def stage(
+    progress: float,
+    tokens_per_step: int,
+    hardest: float = 1.0,
+    groundwork: float = GROUNDWORK_UNTIL,
+) -> Stage:
     """Short rows of copies first, then conversations of growing difficulty, up to `hardest`.
 
-    A run too short for everything learns the plain requests well when `hardest` is below 1.
+    A run too short for everything learns the plain requests well when `hardest` is below 1; one
+    from trained weights needs no `groundwork`.
     """
-    if progress < COPY_ONLY_UNTIL:
-        level = progress / COPY_ONLY_UNTIL
+    taught = data_progress(progress, groundwork)
+    if taught < COPY_ONLY_UNTIL:
+        level = taught / COPY_ONLY_UNTIL
         return Stage(copy_share=1.0, level=level, length=256, rows=max(1, tokens_per_step // 384))
-    fade = min(1.0, (progress - COPY_ONLY_UNTIL) / (_COPY_FADED - COPY_ONLY_UNTIL))
-    level = min(1.0, (progress - COPY_ONLY_UNTIL) / (GROUNDWORK_UNTIL - COPY_ONLY_UNTIL))
+    fade = min(1.0, (taught - COPY_ONLY_UNTIL) / (_COPY_FADED - COPY_ONLY_UNTIL))
+    level = min(1.0, (taught - COPY_ONLY_UNTIL) / (GROUNDWORK_UNTIL - COPY_ONLY_UNTIL))
     return Stage(
         copy_share=0.4 + (_COPY_REST - 0.4) * fade,
+        matching_share=matching_share(progress),
         level=min(level, hardest),
         length=LINE,
         rows=max(1, tokens_per_step // LINE),
     )
+
+
+def matching_share(progress: float) -> float:
+    """Share of the lines that are rows of `generator.matching`."""
+    faded = (progress - _MATCHING_UNTIL) / (_MATCHING_FADED - _MATCHING_UNTIL)
+    return _MATCHING_MOST + (_MATCHING_REST - _MATCHING_MOST) * min(1.0, max(0.0, faded))

@@ -32,7 +32,7 @@ from training.loss import batch_loss
 from training.network import PRESETS, LeanGlm, NetworkConfig
 from training.optimisers import make_optimisers, set_rates
 from training.parallel import GradientProcesses
-from training.schedule import GROUNDWORK_UNTIL, data_progress, rate, stage
+from training.schedule import GROUNDWORK_UNTIL, rate, stage
 from training.tokenizer import BuiltinTokenizer
 
 LOG_EVERY = 100
@@ -98,14 +98,14 @@ class Trainer:
     def step(self) -> float:
         """One update; returns the mean loss of the tokens that the assistant writes."""
         options, progress = self.options, self.fraction
-        taught = 1.0 if options.start_from else data_progress(progress, options.groundwork)
-        batch = self.feed.batch(stage(taught, options.tokens_per_step, options.hardest))
+        now = stage(progress, options.tokens_per_step, options.hardest, options.groundwork)
+        batch = self.feed.batch(now)
         set_rates(self.optimisers, options.peak_rate * rate(progress, self.progress.step))
         loss, own = batch_loss(self.network, batch, self.device)
         loss.backward()  # type: ignore[no-untyped-call]
         tokens = batch.inputs.numel()
         if self.processes:
-            tokens = self.processes.add(tokens, taught)
+            tokens = self.processes.add(tokens, progress)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for optimiser in self.optimisers:
             optimiser.step()
@@ -197,7 +197,10 @@ def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=0, help="more of them, for a CPU's cores")
     parser.add_argument("--compile", action="store_true", help="by torch.compile: wants a compiler")
     parser.add_argument("--seed", type=int, default=1)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.start_from:
+        options.groundwork = 0.0
+    return options
 
 
 def main() -> None:

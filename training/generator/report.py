@@ -20,10 +20,10 @@ from training.generator.draw import Draw
 from training.generator.lexicon import Lang
 from training.generator.mix import sample
 from training.generator.requests import request
-from training.generator.row import Row
+from training.generator.row import Encoded, Row
 from training.generator.services import service, service_entries
 from training.generator.templates import choose
-from training.rendering import Encoded, encode_branches, encode_row
+from training.rendering import encode_branches, encode_row
 from training.schedule import LINE
 from training.tokenizer import BuiltinTokenizer
 

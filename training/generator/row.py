@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from glmdemo.messages import Message, Role, ToolCall
 from training.generator.draw import Draw
@@ -30,6 +30,14 @@ class Row:
     def conversations(self) -> list[tuple[Message, ...]]:
         """The messages of each branch with what stands before it, or of the row without any."""
         return [(*self.messages, *branch) for branch in self.branches or ((),)]
+
+
+class Encoded(NamedTuple):
+    """Token ids of a conversation or a part of one, and for each whether it is to be learnt: the
+    assistant's, the stop tokens included, without its mistaken calls."""
+
+    ids: list[int]
+    learnt: list[bool]
 
 
 def user(text: str) -> Message:
