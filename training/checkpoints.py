@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterable
@@ -85,7 +86,7 @@ def _widened(name: str, old: torch.Tensor, shape: torch.Size) -> torch.Tensor:
         size = old.numel()
         wide = old.mean().repeat(*shape)
         wide[:size] = old
-        return wide * (size / shape[0]) ** 0.5
+        return wide * math.sqrt(size / shape[0])
     if name.endswith(_GATE_AND_UP):
         half = torch.Size((shape[0] // 2, shape[1]))
         return torch.cat([_widened("", part, half) for part in old.chunk(2)])

@@ -112,7 +112,8 @@ class Workers:
         self._pipes[number].send(stage)
         self.too_long.update(too_long)
         self._taken += 1
-        return Batch(*map(torch.from_numpy, whole), Packing(*map(torch.from_numpy, packing)))
+        inputs, targets, weights = map(torch.from_numpy, whole)
+        return Batch(inputs, targets, weights, Packing(*map(torch.from_numpy, packing)))
 
     def state(self) -> FeedState:
         return FeedState(tuple(self._states), self._taken)
