@@ -17,6 +17,7 @@ from training.generator.mix import sample
 from training.generator.row import Row
 from training.network import Packing
 from training.rendering import encode_branches, encode_row
+from training.summaries import Summaries
 
 PROMPT_WEIGHT = 0.06
 """Mean loss weight of tokens that the assistant did not write; most are invented words, and
@@ -54,15 +55,17 @@ class _Packed:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step learns from; all of shape (B, T).
+    """What one step learns from; of shape (B, T) where nothing else is said.
 
     inputs, targets: ids. weights: 0 where no logits are needed. packing: of the inputs.
+    summaries: (S, 3), the line, place and word of each word of `training.summaries`.
     """
 
     inputs: Tensor
     targets: Tensor
     weights: Tensor
     packing: Packing
+    summaries: Tensor
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,9 @@ class BatchMaker:
         self._draw = draw
         self._short: list[_Packed] = []
         self._long: list[_Packed] = []
-        self._matching = Matching(tokenizer, vocabulary, FIRST_TEXT_ID + 256)
+        first_letters = FIRST_TEXT_ID + 256
+        self._matching = Matching(tokenizer, vocabulary, first_letters)
+        self._summaries = Summaries(tokenizer, vocabulary, first_letters)
         self.drawn: Counter[str] = Counter()
         self.too_long: Counter[str] = Counter()
 
@@ -120,7 +125,18 @@ class BatchMaker:
             torch.tensor([[p for row in line for p in row.positions] for line in lines]),
         )
         inputs = Packing(*(tensor[:, :-1] for tensor in packing))
-        return Batch(ids[:, :-1], ids[:, 1:], weights[:, 1:], inputs)
+        return Batch(ids[:, :-1], ids[:, 1:], weights[:, 1:], inputs, self._summed(lines, length))
+
+    def _summed(self, lines: list[list[_Packed]], length: int) -> Tensor:
+        found = []
+        for number, line in enumerate(lines):
+            start = 0
+            for row in line:
+                for place, words in self._summaries.find(row.ids):
+                    if start + place < length:
+                        found += [(number, start + place, word) for word in words]
+                start += len(row.ids)
+        return torch.tensor(found, dtype=torch.long).reshape(-1, 3)
 
     def state(self) -> BatchState:
         return BatchState(self._draw.rng.getstate(), tuple(self._short), tuple(self._long))

@@ -112,8 +112,9 @@ class Workers:
         self._pipes[number].send(stage)
         self.too_long.update(too_long)
         self._taken += 1
-        inputs, targets, weights = map(torch.from_numpy, whole)
-        return Batch(inputs, targets, weights, Packing(*map(torch.from_numpy, packing)))
+        inputs, targets, weights, summaries = map(torch.from_numpy, whole)
+        packing = Packing(*map(torch.from_numpy, packing))
+        return Batch(inputs, targets, weights, packing, summaries)
 
     def state(self) -> FeedState:
         return FeedState(tuple(self._states), self._taken)
@@ -151,7 +152,8 @@ def _serve(
         pipe.send("ready")
         while True:
             made = maker.batch(pipe.recv())
-            whole = tuple(t.numpy() for t in (made.inputs, made.targets, made.weights))
+            tensors = (made.inputs, made.targets, made.weights, made.summaries)
+            whole = tuple(tensor.numpy() for tensor in tensors)
             packing = tuple(tensor.numpy() for tensor in made.packing)
             pipe.send(((whole, packing), maker.state(), dict(maker.too_long)))
             maker.too_long.clear()

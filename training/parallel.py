@@ -91,7 +91,7 @@ def _work(
     batches = BatchMaker(tokenizer, config.vocabulary, Draw(random.Random(seed)))
     network = LeanGlm(config)
     if options.compile:
-        network.compile_hidden()
+        network.compile_states()
     device = torch.device("cpu")
     while os.getppid() == parent:
         if shared.state[1] > 0:

@@ -73,7 +73,7 @@ class Trainer:
     def run(self) -> None:
         """Train until the budget is spent; saves now and then and at the end."""
         if self.options.compile:
-            self.network.compile_hidden()
+            self.network.compile_states()
         if self.options.processes:
             self.processes = GradientProcesses(self.network, self.options, self.options.processes)
         feed = self.feed  # processes start before the clock does

@@ -1,0 +1,110 @@
+"""What some tokens should know of what stands before them: an auxiliary target of training.
+
+Choosing a tool means comparing a request with descriptions. Both are many tokens, and the choice is
+made at one: the network has to gather the words of the request where the reply begins, and those
+of a description at the name below it, before the comparison can be learnt at all. Ordinary rows
+reward that only once everything behind it works. So a layer in the middle is told directly which
+words these tokens should hold:
+
+- `<|assistant|>`: those of the turn before it
+- the first token of a tool's name: those of its section
+- the first token of a parameter's name: those of its description
+- the token before a value in a call: those of its parameter's description
+
+The idea of supervising inner layers is old (deep supervision, arXiv 1409.5185); bags of words as
+targets are those of arXiv 1805.04871.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from glmdemo.families.base import Tokenizer
+
+Summary = tuple[int, list[int]]
+"""A place in a conversation, and the ids of the words it should hold."""
+
+_ROLES = ("system", "user", "assistant", "observation")
+_SCHEMA_WORDS = (
+    *("description", "parameters", "type", "string", "integer", "number", "boolean", "array"),
+    *("object", "name", "enum", "required", "items", "default"),
+)
+
+
+class Summaries:
+    """Finds them in the ids of the compact format."""
+
+    def __init__(self, tokenizer: Tokenizer, vocabulary: int, first: int) -> None:
+        """Words are the ids from `first` up to `vocabulary` that are letters."""
+        text = {i: tokenizer.decode([i]) for i in range(first, vocabulary)}
+        schema = {i for word in _SCHEMA_WORDS for i in tokenizer.encode_text(word)}
+        self._words = {i for i, letters in text.items() if letters.isalpha()}
+        self._content = self._words - schema
+        self._quotes = {i for i in range(first, vocabulary) if '"' in text[i]}
+        self._quotes.update(tokenizer.encode_text('"'))
+        self._user = tokenizer.control_id("<|user|>")
+        self._assistant = tokenizer.control_id("<|assistant|>")
+        self._controls = {tokenizer.control_id(f"<|{role}|>") for role in _ROLES}
+        self._heading, self._about, self._named, self._text, self._other = (
+            tokenizer.encode_text(mark)
+            for mark in ("## ", 'description": "', 'name": "', '": "', '": ')
+        )
+        self._parameters = tokenizer.encode_text('parameters": ')
+
+    def find(self, ids: Sequence[int]) -> Iterator[Summary]:
+        """Those of a conversation, branches included; none is empty."""
+        labels: dict[tuple[int, ...], list[int]] = {}
+        for place, words in self._all(ids, labels):
+            if words and place < len(ids):
+                yield place, words
+
+    def _all(
+        self, ids: Sequence[int], labels: dict[tuple[int, ...], list[int]]
+    ) -> Iterator[Summary]:
+        turn = label = section = 0
+        for at, token in enumerate(ids):
+            role = ids[turn]
+            if token in self._controls:
+                if token == self._assistant and role == self._user:
+                    yield at, [i for i in ids[turn:at] if i in self._words]
+                turn = at
+            elif role == self._assistant:
+                if key := self._key(ids, at):
+                    yield at, labels.get(key, [])
+            elif _ends(ids, at, self._about):
+                label, section = at + 1, section or at + 1
+            elif _ends(ids, at, self._parameters):
+                label = 0
+            elif _ends(ids, at, self._named) and label:
+                words = self._words_of(ids[label:at])
+                yield at + 1, words
+                labels[self._until_quote(ids, at + 1)] = words
+                label = 0
+            elif _ends(ids, at, self._heading) and section:
+                yield at + 1, self._words_of(ids[section:at])
+                label = section = 0
+
+    def _words_of(self, ids: Sequence[int]) -> list[int]:
+        return [i for i in ids if i in self._content]
+
+    def _until_quote(self, ids: Sequence[int], start: int) -> tuple[int, ...]:
+        end = start
+        while end < len(ids) and ids[end] not in self._quotes:
+            end += 1
+        return tuple(ids[start:end])
+
+    def _key(self, ids: Sequence[int], at: int) -> tuple[int, ...]:
+        """The parameter whose value comes after `at`; () where none does."""
+        for mark in (self._text, self._other):
+            if _ends(ids, at, mark):
+                end = at + 1 - len(mark)
+                start = end
+                while start and ids[start - 1] not in self._quotes:
+                    start -= 1
+                return tuple(ids[start:end])
+        return ()
+
+
+def _ends(ids: Sequence[int], at: int, mark: Sequence[int]) -> bool:
+    """Whether `mark` stands in `ids` and ends at `at`."""
+    return ids[at] == mark[-1] and list(ids[at + 1 - len(mark) : at + 1]) == mark
