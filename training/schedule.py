@@ -11,7 +11,7 @@ LINE = 768
 six tools and some exchanges: their prompt alone has about 490 tokens."""
 
 WARM_UP_STEPS = 60
-DECAY_START = 0.45
+DECAY_START = 0.55
 FINAL_RATE = 0.02
 """Share of the full learning rate at the end; judge a checkpoint only after the decay."""
 
@@ -21,8 +21,8 @@ _COPY_REST = 0.03
 
 _MATCHING_MOST = 0.45
 _MATCHING_REST = 0.1
-_MATCHING_UNTIL = 0.42
-_MATCHING_FADED = 0.6
+_MATCHING_UNTIL = 0.5
+_MATCHING_FADED = 0.7
 """Rows of `generator.matching` are the greater part until choosing is learnt."""
 
 GROUNDWORK_UNTIL = 0.4
