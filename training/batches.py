@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,6 +25,9 @@ outnumber its own three to one."""
 
 PROMPT_SHARE = 0.12
 """Share of those tokens whose logits are computed at all; each then weighs more."""
+
+CHOICE_WEIGHT = 6.0
+"""Loss weight of the first token of a branch's first reply: it chooses a tool, or none."""
 
 _WAITING = 32
 _SHORTEST_GAP = 40
@@ -77,6 +80,7 @@ class Stage:
     length: int
     rows: int
     matching_share: float = 0.0
+    matching_level: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -150,21 +154,23 @@ class BatchMaker:
         if draw.chance(stage.copy_share):
             return [self._copies(draw, length)]
         if draw.chance(stage.matching_share):
-            return self._choices(draw, length)
+            return self._choices(draw, stage, length)
         return self._conversations(draw, stage, length)
 
     def _copies(self, draw: Draw, length: int) -> _Packed:
         ids, second = copy_row(draw, self._tokenizer, self._vocabulary, length)
         return _Packed.of(ids, [float(known) for known in second])
 
-    def _choices(self, draw: Draw, length: int) -> list[_Packed]:
+    def _choices(self, draw: Draw, stage: Stage, length: int) -> list[_Packed]:
         """A row of `matching` with as many branches as fit; then copies."""
-        shared, branches = self._matching.row(draw)
+        shared, branches = self._matching.row(replace(draw, level=stage.matching_level))
+        if len(shared.ids) > length:
+            return [self._copies(draw, length)]
         packed = _Packed.of(shared.ids, _weights(draw, shared.learnt))
         for branch in branches:
             if len(packed.ids) + len(branch.ids) > length:
                 break
-            packed.add_branch(branch.ids, _weights(draw, branch.learnt))
+            packed.add_branch(branch.ids, _branch_weights(draw, branch.learnt))
         return [packed, self._copies(draw, length - len(packed.ids))]
 
     def _conversations(self, draw: Draw, stage: Stage, length: int) -> list[_Packed]:
@@ -205,7 +211,7 @@ class BatchMaker:
             return packed if len(ids) <= limit else None
         for branch in encode_branches(self._tokenizer, row):
             if len(packed.ids) + len(branch.ids) <= limit:
-                packed.add_branch(branch.ids, _weights(draw, branch.learnt))
+                packed.add_branch(branch.ids, _branch_weights(draw, branch.learnt))
         taken = packed.branches[-1]
         return packed if taken >= min(_FEWEST_BRANCHES, len(row.branches)) else None
 
@@ -216,3 +222,9 @@ def _weights(draw: Draw, learnt: list[bool]) -> list[float]:
     each = PROMPT_WEIGHT / PROMPT_SHARE
     weights = [1.0 if own else (each if draw.chance(PROMPT_SHARE) else 0.0) for own in learnt]
     return [0.0, *weights[1:]]
+
+
+def _branch_weights(draw: Draw, learnt: list[bool]) -> list[float]:
+    weights = _weights(draw, learnt)
+    weights[learnt.index(True)] = CHOICE_WEIGHT
+    return weights

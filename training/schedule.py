@@ -11,7 +11,7 @@ LINE = 768
 six tools and some exchanges: their prompt alone has about 490 tokens."""
 
 WARM_UP_STEPS = 60
-DECAY_START = 0.55
+DECAY_START = 0.66
 FINAL_RATE = 0.02
 """Share of the full learning rate at the end; judge a checkpoint only after the decay."""
 
@@ -19,11 +19,12 @@ COPY_ONLY_UNTIL = 0.14
 _COPY_FADED = 0.28
 _COPY_REST = 0.03
 
-_MATCHING_MOST = 0.45
-_MATCHING_REST = 0.1
-_MATCHING_UNTIL = 0.5
-_MATCHING_FADED = 0.7
-"""Rows of `generator.matching` are the greater part until choosing is learnt."""
+_MATCHING_MOST = 0.6
+_MATCHING_REST = 0.12
+_MATCHING_PLAIN_UNTIL = 0.53
+_MATCHING_UNTIL = 0.66
+_MATCHING_FADED = 0.78
+"""Rows of `generator.matching` are the greater part until choosing is learnt; plain ones first."""
 
 GROUNDWORK_UNTIL = 0.4
 """From here on the data has its full difficulty; a run from trained weights starts here."""
@@ -69,6 +70,7 @@ def stage(
     return Stage(
         copy_share=0.4 + (_COPY_REST - 0.4) * fade,
         matching_share=matching_share(progress),
+        matching_level=_ramp(progress, _MATCHING_PLAIN_UNTIL, _MATCHING_UNTIL),
         level=min(level, hardest),
         length=LINE,
         rows=max(1, tokens_per_step // LINE),
@@ -77,5 +79,10 @@ def stage(
 
 def matching_share(progress: float) -> float:
     """Share of the lines that are rows of `generator.matching`."""
-    faded = (progress - _MATCHING_UNTIL) / (_MATCHING_FADED - _MATCHING_UNTIL)
-    return _MATCHING_MOST + (_MATCHING_REST - _MATCHING_MOST) * min(1.0, max(0.0, faded))
+    faded = _ramp(progress, _MATCHING_UNTIL, _MATCHING_FADED)
+    return _MATCHING_MOST + (_MATCHING_REST - _MATCHING_MOST) * faded
+
+
+def _ramp(progress: float, start: float, end: float) -> float:
+    """0 until `start`, 1 from `end` on."""
+    return min(1.0, max(0.0, (progress - start) / (end - start)))

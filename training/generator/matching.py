@@ -43,21 +43,25 @@ class Matching:
 
     def row(self, draw: Draw) -> tuple[Encoded, Iterator[Encoded]]:
         """What all share, and endless requests with their calls."""
-        most = draw.pick((0, 1, 1, 2))
+        plain = not draw.chance(draw.level)
+        most = 0 if plain else draw.pick((0, 1, 1, 2))
         space = self._text(draw.pick((" ", " ", "")))
-        tools = [self._tool(draw, space, most) for _ in range(draw.pick((2, 2, 3, 4)))]
+        tools = [
+            self._tool(draw, space, most, (1,) if plain else (1, 2, 3, 4))
+            for _ in range(draw.pick((2, 2, 3, 4)))
+        ]
         shared = [*self._control("[gMASK]", "<sop>", "<|system|>"), *self._text("\n")]
         for number, tool in enumerate(tools):
             shared += [*self._text("\n\n" if number else ""), *self._section(tool)]
-        return _encoded(shared, []), self._branches(draw, tools, space)
+        return _encoded(shared, []), self._branches(draw, tools, space, noise=not plain)
 
-    def _tool(self, draw: Draw, space: Words, most: int) -> _Tool:
+    def _tool(self, draw: Draw, space: Words, most: int, length: Sequence[int]) -> _Tool:
         count = draw.pick((most, draw.rng.randint(0, most)))
         parameters = [
             _Parameter(self._words(draw, (1, 1, 2), space), self._words(draw, (1, 1, 2), []))
             for _ in range(count)
         ]
-        about = self._words(draw, (1, 2, 3, 4), space)
+        about = self._words(draw, length, space)
         return _Tool(about, self._words(draw, (1, 2, 3), []), tuple(parameters))
 
     def _words(self, draw: Draw, counts: Sequence[int], space: Words) -> Words:
@@ -74,12 +78,14 @@ class Matching:
             ids += [*parameter.key, *self._text('"}')]
         return [*ids, *self._text("]}\n## "), *tool.name]
 
-    def _branches(self, draw: Draw, tools: Sequence[_Tool], space: Words) -> Iterator[Encoded]:
+    def _branches(
+        self, draw: Draw, tools: Sequence[_Tool], space: Words, noise: bool
+    ) -> Iterator[Encoded]:
         while True:
             tool = draw.pick(tools)
             values = [self._words(draw, (1, 1, 2, 3), space) for _ in tool.parameters]
             asked = [*self._control("<|user|>"), *self._text("\n")]
-            asked += self._request(draw, tool, values, space)
+            asked += self._request(draw, tool, values, space, noise)
             asked += self._control("<|assistant|>")
             called = [*tool.name, *self._text("\n{" if not values else '\n{"')]
             for number, (parameter, value) in enumerate(zip(tool.parameters, values, strict=True)):
@@ -88,7 +94,9 @@ class Matching:
             called += [*self._text("}"), *self._control("<|observation|>")]
             yield _encoded(asked, called)
 
-    def _request(self, draw: Draw, tool: _Tool, values: Sequence[Words], space: Words) -> Words:
+    def _request(
+        self, draw: Draw, tool: _Tool, values: Sequence[Words], space: Words, noise: bool
+    ) -> Words:
         """Words of the description, values with their labels, and noise, in any order. One value
         may stand without its label where there is no noise."""
         about = [word for word in tool.about if word not in space]
@@ -96,7 +104,7 @@ class Matching:
         bare = len(values) == 1 and draw.chance(0.4)
         for parameter, value in zip(tool.parameters, values, strict=True):
             parts.append(value if bare else [*parameter.label, *space, *value])
-        if not bare and draw.chance(0.5):
+        if noise and not bare and draw.chance(0.5):
             parts.append(self._words(draw, (1, 2, 3), space))
         draw.rng.shuffle(parts)
         ids: Words = []
