@@ -11,7 +11,7 @@ LINE = 768
 six tools and some exchanges: their prompt alone has about 490 tokens."""
 
 WARM_UP_STEPS = 60
-DECAY_START = 0.66
+DECAY_START = 0.74
 FINAL_RATE = 0.02
 """Share of the full learning rate at the end; judge a checkpoint only after the decay."""
 
@@ -21,9 +21,9 @@ _COPY_REST = 0.03
 
 _MATCHING_MOST = 0.6
 _MATCHING_REST = 0.12
-_MATCHING_PLAIN_UNTIL = 0.53
-_MATCHING_UNTIL = 0.66
-_MATCHING_FADED = 0.78
+_MATCHING_PLAIN_UNTIL = 0.63
+_MATCHING_UNTIL = 0.74
+_MATCHING_FADED = 0.85
 """Rows of `generator.matching` are the greater part until choosing is learnt; plain ones first."""
 
 GROUNDWORK_UNTIL = 0.4

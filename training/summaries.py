@@ -7,8 +7,7 @@ reward that only once everything behind it works. So a layer in the middle is to
 words these tokens should hold:
 
 - `<|assistant|>`: those of the turn before it
-- the first token of a tool's name: those of its section
-- the first token of a parameter's name: those of its description
+- the first token of a tool's or a parameter's name: those of its description
 - the token before a value in a call: those of its parameter's description
 
 The idea of supervising inner layers is old (deep supervision, arXiv 1409.5185); bags of words as
@@ -49,7 +48,6 @@ class Summaries:
             tokenizer.encode_text(mark)
             for mark in ("## ", 'description": "', 'name": "', '": "', '": ')
         )
-        self._parameters = tokenizer.encode_text('parameters": ')
 
     def find(self, ids: Sequence[int]) -> Iterator[Summary]:
         """Those of a conversation, branches included; none is empty."""
@@ -61,7 +59,7 @@ class Summaries:
     def _all(
         self, ids: Sequence[int], labels: dict[tuple[int, ...], list[int]]
     ) -> Iterator[Summary]:
-        turn = label = section = 0
+        turn = about = 0
         for at, token in enumerate(ids):
             role = ids[turn]
             if token in self._controls:
@@ -72,17 +70,12 @@ class Summaries:
                 if key := self._key(ids, at):
                     yield at, labels.get(key, [])
             elif _ends(ids, at, self._about):
-                label, section = at + 1, section or at + 1
-            elif _ends(ids, at, self._parameters):
-                label = 0
-            elif _ends(ids, at, self._named) and label:
-                words = self._words_of(ids[label:at])
+                about = at + 1
+            elif about and (_ends(ids, at, self._named) or _ends(ids, at, self._heading)):
+                words = self._words_of(ids[about:at])
                 yield at + 1, words
-                labels[self._until_quote(ids, at + 1)] = words
-                label = 0
-            elif _ends(ids, at, self._heading) and section:
-                yield at + 1, self._words_of(ids[section:at])
-                label = section = 0
+                labels.setdefault(self._until_quote(ids, at + 1), words)
+                about = 0
 
     def _words_of(self, ids: Sequence[int]) -> list[int]:
         return [i for i in ids if i in self._content]

@@ -42,23 +42,25 @@ def _brief(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A function schema without what goes without saying: its name, which stands below it, the
     object around the parameters, and which are required where all are. Nothing else is lost.
 
-    A parameter's name stands behind its description, as the tool's does: who reads from left to
-    right knows what a name is for when it comes.
+    Descriptions stand last, next to the names that they describe.
     """
-    brief = {key: value for key, value in schema.items() if key != "name"}
+    brief = dict(schema)
     parameters = schema.get("parameters")
     if isinstance(parameters, Mapping) and _is_plain_object(parameters):
         properties = parameters["properties"]
         required = list(parameters.get("required", ()))
-        brief["parameters"] = [_parameter(name, own) for name, own in properties.items()]
+        brief["parameters"] = [
+            {**_described_last(own), "name": name} for name, own in properties.items()
+        ]
         if set(required) != set(properties):
             brief["required"] = required
-    return brief
+    brief.pop("name", None)
+    return _described_last(brief)
 
 
-def _parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    about = {"description": schema["description"]} if "description" in schema else {}
-    return {**about, **schema, "name": name}
+def _described_last(schema: Mapping[str, Any]) -> dict[str, Any]:
+    about = {key: value for key, value in schema.items() if key == "description"}
+    return {key: value for key, value in schema.items() if key != "description"} | about
 
 
 def _is_plain_object(schema: Mapping[str, Any]) -> bool:

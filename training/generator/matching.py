@@ -52,7 +52,7 @@ class Matching:
         ]
         shared = [*self._control("[gMASK]", "<sop>", "<|system|>"), *self._text("\n")]
         for number, tool in enumerate(tools):
-            shared += [*self._text("\n\n" if number else ""), *self._section(tool)]
+            shared += self._section(tool, "\n\n" if number else "")
         return _encoded(shared, []), self._branches(draw, tools, space, noise=not plain)
 
     def _tool(self, draw: Draw, space: Words, most: int, length: Sequence[int]) -> _Tool:
@@ -70,13 +70,15 @@ class Matching:
             ids += [*(space if number else ()), draw.pick(self._letters)]
         return ids
 
-    def _section(self, tool: _Tool) -> Words:
-        ids = [*self._text('{"description": "'), *tool.about, *self._text('", "parameters": [')]
+    def _section(self, tool: _Tool, after: str) -> Words:
+        """A tool behind the text `after`. What the tokenizer would join is encoded together."""
+        ids = [*self._text(after + '{"parameters": [')]
         for number, parameter in enumerate(tool.parameters):
-            ids += self._text(', {"description": "' if number else '{"description": "')
-            ids += [*parameter.label, *self._text('", "type": "string", "name": "')]
-            ids += [*parameter.key, *self._text('"}')]
-        return [*ids, *self._text("]}\n## "), *tool.name]
+            begun = ', {"type": "string", "description": "'
+            ids += [*self._text(begun if number else begun[2:]), *parameter.label]
+            ids += [*self._text('", "name": "'), *parameter.key, *self._text('"}')]
+        ids += [*self._text('], "description": "'), *tool.about]
+        return [*ids, *self._text('"}\n## '), *tool.name]
 
     def _branches(
         self, draw: Draw, tools: Sequence[_Tool], space: Words, noise: bool
