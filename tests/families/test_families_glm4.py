@@ -130,7 +130,7 @@ def test_the_compact_format_loses_nothing_of_a_schema() -> None:
     told = [{**at, "name": "at"}, {**days, "name": "days"}]
     needed = {"type": "object", "properties": {"at": at, "days": days}, "required": ["days", "at"]}
     assert _told(needed) == {"description": "Look.", "parameters": told}
-    assert list(_told(needed)["parameters"][0]) == ["description", "type", "enum", "name"]
+    assert list(_told(needed)["parameters"][0]) == ["type", "enum", "description", "name"]
     some = _told({**needed, "required": ["at"]})
     assert some == {"description": "Look.", "parameters": told, "required": ["at"]}
     assert _told({"type": "object", "properties": {}})["parameters"] == []

@@ -38,9 +38,9 @@ def test_names_values_and_replies_hold_their_words() -> None:
     ]
     assert found == [
         ('zz"}', "thecity"),
-        ("qq\n\n", "weatherreportthecityzzyy"),
+        ("qq\n\n", "weatherreport"),
         ('vv"}', "people"),
-        ("ww\nr", "booktablepeople"),
+        ("ww\nr", "booktable"),
         ("qq\n{", "raininOslo"),
         ('": "', "thecity"),
     ]
