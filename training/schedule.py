@@ -11,7 +11,7 @@ LINE = 768
 six tools and some exchanges: their prompt alone has about 490 tokens."""
 
 WARM_UP_STEPS = 60
-DECAY_START = 0.74
+DECAY_START = 0.78
 FINAL_RATE = 0.02
 """Share of the full learning rate at the end; judge a checkpoint only after the decay."""
 
@@ -19,11 +19,11 @@ COPY_ONLY_UNTIL = 0.14
 _COPY_FADED = 0.28
 _COPY_REST = 0.03
 
-_MATCHING_MOST = 0.6
+_MATCHING_MOST = 0.4
 _MATCHING_REST = 0.12
-_MATCHING_PLAIN_UNTIL = 0.63
-_MATCHING_UNTIL = 0.74
-_MATCHING_FADED = 0.85
+_MATCHING_PLAIN_UNTIL = 0.55
+_MATCHING_UNTIL = 0.8
+_MATCHING_FADED = 0.92
 """Rows of `generator.matching` are the greater part until choosing is learnt; plain ones first."""
 
 GROUNDWORK_UNTIL = 0.4
