@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 
 from glmdemo.families.base import build_chat_input
-from glmdemo.families.glm4_compact import GLM4_COMPACT
+from glmdemo.families.glm4_brief import GLM4_BRIEF
 from glmdemo.messages import Message, Role
 from training.checking import right_reply
 from training.checkpoints import load_checkpoint
@@ -49,12 +49,12 @@ class LeanReplier:
         self.network = LeanGlm(NetworkConfig(**state["config"])).eval()
         self.network.load_state_dict(state["network"])
         self.tokenizer = BuiltinTokenizer.load(tokenizer)
-        self._stops = {self.tokenizer.control_id(t): t for t in GLM4_COMPACT.stop_tokens}
+        self._stops = {self.tokenizer.control_id(t): t for t in GLM4_BRIEF.stop_tokens}
 
     def reply(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> Message:
-        ids = build_chat_input(GLM4_COMPACT, self.tokenizer, messages, tools)
+        ids = build_chat_input(GLM4_BRIEF, self.tokenizer, messages, tools)
         written, stop = generate(self.network, ids, set(self._stops), _REPLY_LIMIT)
-        parser = GLM4_COMPACT.reply_parser(tools)
+        parser = GLM4_BRIEF.reply_parser(tools)
         parser.feed(self.tokenizer.decode(written))
         return parser.finish(self._stops.get(stop))[1]
 

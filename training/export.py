@@ -24,7 +24,7 @@ from training.checkpoints import load_checkpoint, read_lineage, write_json, writ
 from training.network import NetworkConfig
 from training.tokenizer import BuiltinTokenizer
 
-FAMILY = "glm4-compact"
+FAMILY = "glm4-brief"
 LARGEST_FILE = 16_000_000
 """Bytes; the limit on single files of the repository."""
 

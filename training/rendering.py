@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from glmdemo.families import Piece
 from glmdemo.families.base import Tokenizer, encode_piece
 from glmdemo.families.glm4 import call_text
-from glmdemo.families.glm4_compact import GLM4_COMPACT
+from glmdemo.families.glm4_brief import GLM4_BRIEF
 from glmdemo.messages import Message, Role
 from training.generator.row import Encoded, Row, is_mistaken
 
@@ -18,7 +18,7 @@ END_OF_CALL = Piece("<|observation|>", control=True, role=Role.OBSERVATION)
 def pieces_of(row: Row) -> list[Piece]:
     """The pieces of a whole conversation, up to the token that ends the last answer; of a row
     with branches what they share."""
-    pieces = GLM4_COMPACT.render(row.messages, row.tools, add_generation_prompt=False)
+    pieces = GLM4_BRIEF.render(row.messages, row.tools, add_generation_prompt=False)
     return pieces if row.branches else [*pieces, END_OF_ANSWER]
 
 
@@ -33,7 +33,7 @@ def encode_branches(tokenizer: Tokenizer, row: Row) -> list[Encoded]:
     encoded = []
     for branch in row.branches:
         messages = (*row.messages, *branch)
-        pieces = GLM4_COMPACT.render(messages, row.tools, add_generation_prompt=False)[shared:]
+        pieces = GLM4_BRIEF.render(messages, row.tools, add_generation_prompt=False)[shared:]
         end = END_OF_CALL if branch[-1].tool_calls else END_OF_ANSWER
         encoded.append(_encode(tokenizer, [*pieces, end], branch))
     return encoded

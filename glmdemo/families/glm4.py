@@ -1,4 +1,4 @@
-"""The chat format of GLM-4-9B-Chat.
+"""The chat format of GLM-4-9B-Chat, and its compact form for the built-in model.
 
     [gMASK]<sop><|system|>\\n{tools}<|user|>\\n{question}<|assistant|>{tool}\\n{arguments as JSON}
     <|observation|>\\n{result}<|assistant|>\\n{answer}
@@ -19,7 +19,7 @@ from typing import Any
 from glmdemo.errors import ClientError
 from glmdemo.families.base import Family, Piece, ReplyParser, render_turns, tool_name
 from glmdemo.families.grammar import CallGrammar, segments_grammar
-from glmdemo.families.grammar.forms import JSON_CALLS, CallForm
+from glmdemo.families.grammar.forms import EXACT_CALLS, JSON_CALLS, CallForm
 from glmdemo.families.replies import SegmentParser, readable_tools
 from glmdemo.messages import PYTHON_TOOL, Message, Role, ToolCall, new_call_id
 from glmdemo.tools.arguments import function_schema
@@ -63,12 +63,14 @@ FUNCTION_SUFFIX = "\n在调用上述函数时，请使用 Json 格式表示调�
 
 @dataclass(frozen=True)
 class Glm4Family(Family):
-    """GLM-4's format. The fields hold what differs in the compact form."""
+    """GLM-4's format. The fields hold what differs between the published and the compact form."""
 
     name: str = "glm4"
     stop_tokens: tuple[str, ...] = ("<|endoftext|>", "<|user|>", "<|observation|>")
     preamble: str = _PREAMBLE
     sections: Mapping[str, str] = field(default_factory=lambda: _SECTIONS, hash=False)
+    function_suffix: str = FUNCTION_SUFFIX
+    indent: int | None = 4
     calls: CallForm = JSON_CALLS
 
     def render(
@@ -125,7 +127,7 @@ class Glm4Family(Family):
 
     def _told(self, schema: Mapping[str, Any]) -> str:
         """What is told of a function."""
-        return json.dumps(schema, ensure_ascii=False, indent=4) + FUNCTION_SUFFIX
+        return json.dumps(schema, ensure_ascii=False, indent=self.indent) + self.function_suffix
 
 
 def _is_known_by_type(tool: Mapping[str, Any]) -> bool:
@@ -134,6 +136,14 @@ def _is_known_by_type(tool: Mapping[str, Any]) -> bool:
 
 
 GLM4 = Glm4Family()
+GLM4_COMPACT = Glm4Family(
+    name="glm4-compact",
+    preamble="",
+    sections={PYTHON_TOOL: "Run Python code in a Jupyter kernel and read what it prints."},
+    function_suffix="",
+    indent=None,
+    calls=EXACT_CALLS,
+)
 
 
 def call_text(call: ToolCall) -> str:

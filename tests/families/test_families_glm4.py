@@ -14,12 +14,14 @@ from reply_reader import PYTHON, WEATHER, joined, letters, parse, read
 from tiny_glm import CONTROLS
 
 from glmdemo.families import build_chat_input
-from glmdemo.families.glm4 import GLM4
-from glmdemo.families.glm4_compact import GLM4_COMPACT
+from glmdemo.families.glm4 import GLM4, GLM4_COMPACT
+from glmdemo.families.glm4_brief import GLM4_BRIEF
 from glmdemo.messages import Message, Role, ToolCall
 from glmdemo.models.tokenizer import FastTokenizer
 
-FORMATS = pytest.mark.parametrize("family", [GLM4, GLM4_COMPACT], ids=lambda family: family.name)
+FORMATS = pytest.mark.parametrize(
+    "family", [GLM4, GLM4_COMPACT, GLM4_BRIEF], ids=lambda family: family.name
+)
 
 
 def test_prompts_equal_the_originals(golden: Path):
@@ -112,10 +114,10 @@ def test_a_reply_that_calls_where_no_tools_are_offered_is_text(family):
 
 
 def _told(parameters: dict[str, Any]) -> Any:
-    """What the compact format says of a tool with these parameters."""
+    """What the brief format says of a tool with these parameters."""
     function = {"name": "look", "description": "Look.", "parameters": parameters}
     tools = [{"type": "function", "function": function}]
-    pieces = GLM4_COMPACT.render([Message(Role.USER, "hi")], tools)
+    pieces = GLM4_BRIEF.render([Message(Role.USER, "hi")], tools)
     text = "".join(
         piece.text for piece in pieces if piece.role == Role.SYSTEM and not piece.control
     )
@@ -124,7 +126,7 @@ def _told(parameters: dict[str, Any]) -> Any:
     return json.loads(schema)
 
 
-def test_the_compact_format_loses_nothing_of_a_schema() -> None:
+def test_the_brief_format_loses_nothing_of_a_schema() -> None:
     at = {"type": "string", "description": "Where", "enum": ["here", "there"]}
     days = {"type": "integer", "default": 1}
     told = [{**at, "name": "at"}, {**days, "name": "days"}]

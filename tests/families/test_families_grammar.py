@@ -16,7 +16,7 @@ from glmdemo.modes import CODE, TOOL
 from glmdemo.tools import parse_tool_call
 
 WRITER = Writer()
-STYLES = {"glm4": "glm4", "glm4-compact": "glm4", "glm4-0414": "glm4"}
+STYLES = {"glm4": "glm4", "glm4-compact": "glm4", "glm4-brief": "glm4", "glm4-0414": "glm4"}
 STYLES |= {"chatglm3": "chatglm3", "glm45": "glm45", "glm45-nothink": "glm45"}
 PLACE = {
     "type": "object",

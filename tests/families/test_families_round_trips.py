@@ -176,7 +176,8 @@ GLM4_SYSTEM = (
     f"针对用户的问题和要求提供适当的答复和支持。\n\n## get_weather\n\n{indented(SCHEMA)}\n"
     "在调用上述函数时，请使用 Json 格式表示调用的参数。"
 )
-COMPACT_SYSTEM = (
+COMPACT_SYSTEM = f"## get_weather\n\n{json.dumps(SCHEMA)}"
+BRIEF_SYSTEM = (
     '{"parameters": [{"type": "string", "name": "city"}, {"type": "array", "name": "days"}], '
     '"required": []}\n## get_weather'
 )
@@ -223,6 +224,7 @@ TRIPS = {
     "chatglm3": (CHATGLM3_CALLS, "\n{}", CHATGLM3_PROMPT),
     "glm4": ((GLM_CALL, GLM_SECOND), "\n{}", expected_glm4(GLM4_SYSTEM)),
     "glm4-compact": ((GLM_CALL, GLM_SECOND), "\n{}", expected_glm4(COMPACT_SYSTEM)),
+    "glm4-brief": ((GLM_CALL, GLM_SECOND), "\n{}", expected_glm4(BRIEF_SYSTEM)),
     "glm4-0414": ((GLM_CALL, GLM_SECOND), "\n{}", expected_glm4(SYSTEM_0414)),
     "glm45": (
         [f"\n<think>Which tool?</think>\n{call}" for call in GLM45_CALLS],

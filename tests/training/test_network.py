@@ -111,7 +111,7 @@ def test_a_run_resumes_and_exports(tmp_path: Path) -> None:
 
     export(tmp_path / "run", tmp_path, tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text())
-    assert config["glmdemo_family"] == "glm4-compact"
+    assert config["glmdemo_family"] == "glm4-brief"
     model = GlmForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float32)
     ids = torch.randint(10, 400, (1, 20))
     restored = LeanGlm(first.config)

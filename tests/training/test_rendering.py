@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from glmdemo.families.base import build_chat_input
-from glmdemo.families.glm4_compact import GLM4_COMPACT
+from glmdemo.families.glm4_brief import GLM4_BRIEF
 from glmdemo.messages import PYTHON_TOOL, Role
 from training.generator.copying import copy_row
 from training.generator.draw import Draw
@@ -71,7 +71,7 @@ def test_rows_round_trip(tokenizer: BuiltinTokenizer) -> None:
             if any(map(is_mistaken, message.tool_calls)):
                 assert text.strip() == PYTHON_TOOL
                 continue
-            parser = GLM4_COMPACT.reply_parser(row.tools)
+            parser = GLM4_BRIEF.reply_parser(row.tools)
             parser.feed(text)
             _, read = parser.finish(stop)
             assert read.content == message.content
@@ -137,7 +137,7 @@ def test_training_prompt_is_the_products_prompt(tokenizer: BuiltinTokenizer) -> 
     for row in _conversations(draw, 30):
         ids, _ = encode_row(tokenizer, row)
         first = next(i for i, m in enumerate(row.messages) if m.role == Role.ASSISTANT)
-        prompt = build_chat_input(GLM4_COMPACT, tokenizer, row.messages[:first], row.tools)
+        prompt = build_chat_input(GLM4_BRIEF, tokenizer, row.messages[:first], row.tools)
         assert ids[: len(prompt)] == prompt
     assert pieces_of(row)[-1].text == "<|user|>"
 

@@ -1,10 +1,10 @@
-"""The compact form of GLM-4's chat format, for the built-in model.
+"""A brief form of GLM-4's chat format, for a small network that is trained on it.
 
-    [gMASK]<sop><|system|>\\n{what a tool does}\\n## {tool}<|user|>\\n{question}<|assistant|>...
+    [gMASK]<sop><|system|>\\n{schema}\\n## {tool}<|user|>\\n{question}<|assistant|>...
 
-Turns and replies are GLM-4's. Tools are told in fewer tokens, and in an order that a small network
-learns from: a name stands behind what it is for. A token sees only what is before it, so the name
-that a call copies can be chosen by what it does.
+Turns and replies are GLM-4's. Tools are told in fewer tokens, and each name stands right behind the
+description of what it is for: a token sees only what is before it, so the name that a call copies
+can be chosen by its description.
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from glmdemo.families.glm4 import Glm4Family
-from glmdemo.families.grammar.forms import EXACT_CALLS
-from glmdemo.messages import PYTHON_TOOL
+from glmdemo.families.glm4 import GLM4_COMPACT, Glm4Family
 
 
 @dataclass(frozen=True)
-class Glm4CompactFamily(Glm4Family):
+class Glm4BriefFamily(Glm4Family):
     """GLM-4's format with briefer tools."""
 
     def _headed(self, name: str, text: str) -> str:
@@ -30,11 +28,11 @@ class Glm4CompactFamily(Glm4Family):
         return json.dumps(_brief(schema), ensure_ascii=False)
 
 
-GLM4_COMPACT = Glm4CompactFamily(
-    name="glm4-compact",
-    preamble="",
-    sections={PYTHON_TOOL: "Run Python code in a Jupyter kernel and read what it prints."},
-    calls=EXACT_CALLS,
+GLM4_BRIEF = Glm4BriefFamily(
+    name="glm4-brief",
+    preamble=GLM4_COMPACT.preamble,
+    sections=GLM4_COMPACT.sections,
+    calls=GLM4_COMPACT.calls,
 )
 
 
