@@ -30,7 +30,7 @@ _POLL_SECONDS = 0.002
 
 @dataclass
 class Shared:
-    """What the run and one process share. `state`: progress of the run, tokens of the gradient
+    """What the run and one process share. `state`: progress of the data, tokens of the gradient
     that waits (0: none)."""
 
     parameters: list[Tensor]
@@ -54,11 +54,11 @@ class GradientProcesses:
             arguments = (shared, network.config, options, seed, os.getpid())
             mp.get_context("spawn").Process(target=_work, args=arguments, daemon=True).start()
 
-    def add(self, tokens: int, progress: float) -> int:
+    def add(self, tokens: int, taught: float) -> int:
         """Mix the waiting gradients into `network`'s own of `tokens`; returns all tokens."""
         total = tokens
         for shared in self._shared:
-            shared.state[0] = progress
+            shared.state[0] = taught
             theirs = int(shared.state[1])
             if not theirs:
                 continue
@@ -100,9 +100,8 @@ def _work(
         with torch.no_grad():
             for parameter, current in zip(network.parameters(), shared.parameters, strict=True):
                 parameter.copy_(current)
-        progress = float(shared.state[0])
-        now = stage(progress, options.tokens_per_step, options.hardest, options.groundwork)
-        batch = batches.batch(now)
+        taught = float(shared.state[0])
+        batch = batches.batch(stage(taught, options.tokens_per_step, options.hardest))
         network.zero_grad(set_to_none=True)
         batch_loss(network, batch, device)[0].backward()  # type: ignore[no-untyped-call]
         for parameter, left in zip(network.parameters(), shared.gradients, strict=True):

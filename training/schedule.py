@@ -11,7 +11,7 @@ LINE = 768
 six tools and some exchanges: their prompt alone has about 490 tokens."""
 
 WARM_UP_STEPS = 60
-DECAY_START = 0.78
+DECAY_START = 0.45
 FINAL_RATE = 0.02
 """Share of the full learning rate at the end; judge a checkpoint only after the decay."""
 
@@ -19,15 +19,15 @@ COPY_ONLY_UNTIL = 0.14
 _COPY_FADED = 0.28
 _COPY_REST = 0.03
 
-_MATCHING_MOST = 0.4
+_MATCHING_MOST = 0.6
 _MATCHING_REST = 0.12
-_MATCHING_PLAIN_UNTIL = 0.55
-_MATCHING_UNTIL = 0.8
-_MATCHING_FADED = 0.92
-"""Rows of `generator.matching` are the greater part until choosing is learnt; plain ones first."""
+"""Rows of `generator.matching` are the greater part between the copies and the end of the
+groundwork, plain ones first."""
 
 GROUNDWORK_UNTIL = 0.4
-"""From here on the data has its full difficulty; a run from trained weights starts here."""
+_MATCHING_FADED = 0.5
+"""At `GROUNDWORK_UNTIL` the data has its full difficulty. All these are points of `data_progress`,
+which is a run's time unless its groundwork takes another share of it."""
 
 
 def rate(progress: float, step: int) -> float:
@@ -43,46 +43,42 @@ def rate(progress: float, step: int) -> float:
     return warm * max(FINAL_RATE, 1 - math.sqrt(decayed))
 
 
-def data_progress(progress: float, groundwork: float) -> float:
-    """How far the data is at `progress` of a run whose groundwork takes that share of it."""
-    if progress >= groundwork:
+def data_progress(progress: float, groundwork: float, begun: float = 0.0) -> float:
+    """How far the data is at `progress` of a run that spends the share `groundwork` of its time on
+    the groundwork, of which it finds `begun` done; without any it is all done."""
+    if not groundwork:
         return 1.0
-    return progress / groundwork * GROUNDWORK_UNTIL
+    if progress < groundwork:
+        return begun + (GROUNDWORK_UNTIL - begun) * progress / groundwork
+    return min(1.0, GROUNDWORK_UNTIL + progress - groundwork)
 
 
-def stage(
-    progress: float,
-    tokens_per_step: int,
-    hardest: float = 1.0,
-    groundwork: float = GROUNDWORK_UNTIL,
-) -> Stage:
-    """Short rows of copies first, then conversations of growing difficulty, up to `hardest`.
+def stage(taught: float, tokens_per_step: int, hardest: float = 1.0) -> Stage:
+    """Short rows of copies first, then conversations of growing difficulty, up to `hardest`;
+    `taught` is the data progress.
 
-    A run too short for everything learns the plain requests well when `hardest` is below 1; one
-    from trained weights needs no `groundwork`.
+    A run too short for everything learns the plain requests well when `hardest` is below 1.
     """
-    taught = data_progress(progress, groundwork)
     if taught < COPY_ONLY_UNTIL:
         level = taught / COPY_ONLY_UNTIL
         return Stage(copy_share=1.0, level=level, length=256, rows=max(1, tokens_per_step // 384))
-    fade = min(1.0, (taught - COPY_ONLY_UNTIL) / (_COPY_FADED - COPY_ONLY_UNTIL))
-    level = min(1.0, (taught - COPY_ONLY_UNTIL) / (GROUNDWORK_UNTIL - COPY_ONLY_UNTIL))
+    copies = _between(0.4, _COPY_REST, _ramp(taught, COPY_ONLY_UNTIL, _COPY_FADED))
+    level = _ramp(taught, COPY_ONLY_UNTIL, GROUNDWORK_UNTIL)
+    faded = _ramp(taught, GROUNDWORK_UNTIL, _MATCHING_FADED)
     return Stage(
-        copy_share=0.4 + (_COPY_REST - 0.4) * fade,
-        matching_share=matching_share(progress),
-        matching_level=_ramp(progress, _MATCHING_PLAIN_UNTIL, _MATCHING_UNTIL),
+        copy_share=copies,
+        matching_share=_between(_MATCHING_MOST, _MATCHING_REST, faded),
+        matching_level=level,
         level=min(level, hardest),
         length=LINE,
         rows=max(1, tokens_per_step // LINE),
     )
 
 
-def matching_share(progress: float) -> float:
-    """Share of the lines that are rows of `generator.matching`."""
-    faded = _ramp(progress, _MATCHING_UNTIL, _MATCHING_FADED)
-    return _MATCHING_MOST + (_MATCHING_REST - _MATCHING_MOST) * faded
-
-
 def _ramp(progress: float, start: float, end: float) -> float:
     """0 until `start`, 1 from `end` on."""
     return min(1.0, max(0.0, (progress - start) / (end - start)))
+
+
+def _between(first: float, last: float, share: float) -> float:
+    return first + (last - first) * share

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -26,13 +25,12 @@ from training.checkpoints import (
     save_checkpoint,
 )
 from training.feeding import Feed, FeedState, open_feed
-from training.generator.copying import copy_row
-from training.generator.draw import Draw
 from training.loss import batch_loss
 from training.network import PRESETS, LeanGlm, NetworkConfig
 from training.optimisers import make_optimisers, set_rates
 from training.parallel import GradientProcesses
-from training.schedule import GROUNDWORK_UNTIL, rate, stage
+from training.probes import choice_probe, copy_probe
+from training.schedule import COPY_ONLY_UNTIL, GROUNDWORK_UNTIL, data_progress, rate, stage
 from training.tokenizer import BuiltinTokenizer
 
 LOG_EVERY = 100
@@ -98,14 +96,15 @@ class Trainer:
     def step(self) -> float:
         """One update; returns the mean loss of the tokens that the assistant writes."""
         options, progress = self.options, self.fraction
-        now = stage(progress, options.tokens_per_step, options.hardest, options.groundwork)
-        batch = self.feed.batch(now)
+        begun = COPY_ONLY_UNTIL if options.start_from else 0.0
+        taught = data_progress(progress, options.groundwork, begun)
+        batch = self.feed.batch(stage(taught, options.tokens_per_step, options.hardest))
         set_rates(self.optimisers, options.peak_rate * rate(progress, self.progress.step))
         loss, own = batch_loss(self.network, batch, self.device)
         loss.backward()  # type: ignore[no-untyped-call]
         tokens = batch.inputs.numel()
         if self.processes:
-            tokens = self.processes.add(tokens, progress)
+            tokens = self.processes.add(tokens, taught)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for optimiser in self.optimisers:
             optimiser.step()
@@ -130,7 +129,13 @@ class Trainer:
         }
         save_checkpoint(state, self.out)
         copied = copy_probe(self.network, self.tokenizer, self.device)
-        self._note(event="checkpoint", copy_probe=copied, left_out=dict(self.feed.too_long))
+        chosen = choice_probe(self.network, self.tokenizer, self.device)
+        self._note(
+            event="checkpoint",
+            copy_probe=copied,
+            choice_probe=chosen,
+            left_out=dict(self.feed.too_long),
+        )
         if self.progress.tokens > BROKEN_AFTER and copied < 0.5:
             raise SystemExit(f"copy probe {copied:.2f} after {BROKEN_AFTER} tokens: stop and fix")
 
@@ -155,21 +160,6 @@ class Trainer:
             file.write(line + "\n")
 
 
-@torch.inference_mode()
-def copy_probe(network: LeanGlm, tokenizer: BuiltinTokenizer, device: torch.device) -> float:
-    """Share of second-copy tokens predicted rightly in 16 fixed rows of 256 tokens."""
-    draw = Draw(random.Random(4), level=1.0)
-    right = total = 0
-    for _ in range(16):
-        ids, second = copy_row(draw, tokenizer, tokenizer.size, 257)
-        logits = network(torch.tensor([ids[:-1]], device=device))[0]
-        known = torch.tensor(second[1:], device=device)
-        hits = logits.argmax(-1) == torch.tensor(ids[1:], device=device)
-        right += int(hits[known].sum())
-        total += int(known.sum())
-    return right / total
-
-
 def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options of a run, from the command line where no `arguments` are given."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -188,8 +178,8 @@ def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--groundwork",
         type=float,
-        default=GROUNDWORK_UNTIL,
-        help="share of the run until the data has its full difficulty; less for a long run",
+        help="share of the run until the data has its full difficulty; by default "
+        f"{GROUNDWORK_UNTIL}, and 0 for a run from trained weights",
     )
     parser.add_argument("--save-minutes", type=float, default=5.0)
     parser.add_argument("--threads", type=int, default=1)
@@ -198,8 +188,8 @@ def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--compile", action="store_true", help="by torch.compile: wants a compiler")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
-    if options.start_from:
-        options.groundwork = 0.0
+    if options.groundwork is None:
+        options.groundwork = 0.0 if options.start_from else GROUNDWORK_UNTIL
     return options
 
 
