@@ -8,6 +8,7 @@ measures the model in a folder and writes its card anew.
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from training.acceptance.report import Report, counted, in_short, markdown, table_header, table_line
@@ -36,17 +37,20 @@ def measure_and_write(model: Path, passing: Path | None = None) -> Report:
 
 def write_card(model: Path, report: Report | None) -> None:
     """Write MODEL_CARD.md of the exported model in `model`, with the figures of `report`."""
-    card = model_card(read_lineage(model), report)
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    card = model_card(read_lineage(model), report, config["glmdemo_family"])
     (model / "MODEL_CARD.md").write_text(card, encoding="utf-8")
 
 
-def model_card(lineage: Lineage, report: Report | None) -> str:
-    """Markdown. `lineage` are the runs that made the weights; `report` measured these."""
+def model_card(lineage: Lineage, report: Report | None, family: str) -> str:
+    """Markdown. `lineage` are the runs that made the weights; `report` measured these; `family`
+    is the name of their chat format."""
     return (
         _TEMPLATE.read_text(encoding="utf-8")
         .replace("{date}", lineage[-1]["ended"])
         .replace("{parameters}", f"{lineage[-1]['parameters'] / 1e6:.1f} million")
         .replace("{tokens}", f"{sum(run['tokens'] for run in lineage) / 1e6:.1f} million")
+        .replace("{family}", family)
         .replace("{runs}", _runs(lineage))
         .replace("{measured}", _measured(report))
         .replace("{figures}", markdown(report) if report else _UNMEASURED)
