@@ -40,4 +40,4 @@ def _summary_loss(network: LeanGlm, middle: torch.Tensor, summaries: torch.Tenso
         return middle.sum() * 0
     logits = network.project(middle[places[:, 0], places[:, 1]]).float()
     words = logits.log_softmax(-1)[which, summaries[:, 2]]
-    return -(words / counts[which]).sum() / len(places)
+    return torch.as_tensor(-(words / counts[which]).sum() / len(places))
