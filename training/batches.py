@@ -15,7 +15,7 @@ from training.generator.draw import Draw
 from training.generator.matching import Matching
 from training.generator.mix import sample
 from training.generator.row import Row
-from training.network import Packing
+from training.packing import Packing
 from training.rendering import encode_branches, encode_row
 from training.summaries import Summaries
 

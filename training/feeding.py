@@ -19,7 +19,7 @@ import torch
 
 from training.batches import Batch, BatchMaker, BatchState, Stage
 from training.generator.draw import Draw
-from training.network import Packing
+from training.packing import Packing
 from training.tokenizer import BuiltinTokenizer
 
 _AHEAD = 2

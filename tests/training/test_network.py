@@ -16,7 +16,8 @@ from transformers import GlmConfig, GlmForCausalLM
 
 from training.checkpoints import load_weights
 from training.export import export
-from training.network import PRESETS, LeanGlm, NetworkConfig, Packing, generate
+from training.network import PRESETS, LeanGlm, NetworkConfig, generate
+from training.packing import Packing
 from training.schedule import DECAY_START, rate, stage
 from training.tokenizer import build, save
 from training.train import Trainer, read_options
