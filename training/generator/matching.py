@@ -3,32 +3,45 @@
 Tools of random tokens in the product's own form. A request repeats some words of one tool's
 description and the labels or values of its parameters, in any order and among words that belong
 to nothing. Copying can be learnt without choosing: 92 million tokens of ordinary rows left the
-choice between two tools to chance. These rows have five times as many choices as ordinary ones.
+choice between two tools to chance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glmdemo.families.base import Tokenizer
 from training.generator.draw import Draw
 from training.generator.row import Encoded
 
-Words = list[int]
-"""Ids of some random words."""
+Ids = list[int]
+
+_FILLERS = (
+    "the a my please now to for of in is what can you me it i need want could tell with on this",
+    "请 我 的 吗 帮 一 下 把 给 在 要 想 你 能 了 个 那 这 吧 现",
+)
+"""Words that mean nothing to the choice, English and Chinese."""
+
+
+@dataclass(frozen=True)
+class _Speech:
+    """How words are written: what stands between them, and words that mean nothing."""
+
+    space: Ids
+    fillers: list[Ids]
 
 
 @dataclass(frozen=True)
 class _Parameter:
-    label: Words
-    key: Words
+    label: list[Ids]
+    key: Ids
 
 
 @dataclass(frozen=True)
 class _Tool:
-    about: Words
-    name: Words
+    about: list[Ids]
+    name: Ids
     parameters: tuple[_Parameter, ...]
 
 
@@ -39,89 +52,103 @@ class Matching:
         """Words are made of the ids from `first` up to `vocabulary` that are letters."""
         self._tokenizer = tokenizer
         self._letters = [i for i in range(first, vocabulary) if tokenizer.decode([i]).isalpha()]
-        self._glue: dict[str, Words] = {}
+        self._glue: dict[str, Ids] = {}
+        english, chinese = ([self._text(word) for word in line.split()] for line in _FILLERS)
+        self._speeches = _Speech(self._text(" "), english), _Speech([], chinese)
 
     def row(self, draw: Draw) -> tuple[Encoded, Iterator[Encoded]]:
-        """What all share, and endless requests with their calls."""
+        """What all share, and endless requests with their calls. Below full level some rows are
+        plain: one word, nothing else."""
         plain = not draw.chance(draw.level)
-        most = 0 if plain else draw.pick((0, 1, 1, 2))
-        space = self._text(draw.pick((" ", " ", "")))
-        tools = [
-            self._tool(draw, space, most, (1,) if plain else (1, 2, 3, 4))
-            for _ in range(draw.pick((2, 2, 3, 4)))
-        ]
+        speech = draw.pick(self._speeches)
+        if plain:
+            speech = replace(speech, fillers=[])
+        tools = [self._tool(draw, plain) for _ in range(draw.pick((2, 2, 3, 4)))]
         shared = [*self._control("[gMASK]", "<sop>", "<|system|>"), *self._text("\n")]
         for number, tool in enumerate(tools):
-            shared += self._section(tool, "\n\n" if number else "")
-        return _encoded(shared, []), self._branches(draw, tools, space, noise=not plain)
+            shared += self._section(draw, tool, speech, "\n\n" if number else "")
+        return _encoded(shared, []), self._branches(draw, tools, speech)
 
-    def _tool(self, draw: Draw, space: Words, most: int, length: Sequence[int]) -> _Tool:
-        count = draw.pick((most, draw.rng.randint(0, most)))
+    def _tool(self, draw: Draw, plain: bool) -> _Tool:
+        counts = (0,) if plain else (0, 0, 1, 1, 1, 2)
         parameters = [
-            _Parameter(self._words(draw, (1, 1, 2), space), self._words(draw, (1, 1, 2), []))
-            for _ in range(count)
+            _Parameter(self._words(draw, (1, 1, 2)), self._word(draw))
+            for _ in range(draw.pick(counts))
         ]
-        about = self._words(draw, length, space)
-        return _Tool(about, self._words(draw, (1, 2, 3), []), tuple(parameters))
+        about = self._words(draw, (1,) if plain else (1, 2, 3, 4))
+        return _Tool(about, self._word(draw), tuple(parameters))
 
-    def _words(self, draw: Draw, counts: Sequence[int], space: Words) -> Words:
-        ids: Words = []
-        for number in range(draw.pick(counts)):
-            ids += [*(space if number else ()), draw.pick(self._letters)]
-        return ids
+    def _words(self, draw: Draw, counts: Sequence[int]) -> list[Ids]:
+        return [self._word(draw) for _ in range(draw.pick(counts))]
 
-    def _section(self, tool: _Tool, after: str) -> Words:
+    def _word(self, draw: Draw) -> Ids:
+        return [draw.pick(self._letters) for _ in range(draw.pick((1, 1, 2, 3)))]
+
+    def _section(self, draw: Draw, tool: _Tool, speech: _Speech, after: str) -> Ids:
         """A tool behind the text `after`. What the tokenizer would join is encoded together."""
         ids = [*self._text(after + '{"parameters": [')]
         for number, parameter in enumerate(tool.parameters):
             begun = ', {"type": "string", "description": "'
-            ids += [*self._text(begun if number else begun[2:]), *parameter.label]
+            ids += self._text(begun if number else begun[2:])
+            ids += _written(draw, parameter.label, speech, 0.1)
             ids += [*self._text('", "name": "'), *parameter.key, *self._text('"}')]
-        ids += [*self._text('], "description": "'), *tool.about]
+        ids += self._text('], "description": "')
+        ids += _written(draw, tool.about, speech, 0.2)
         return [*ids, *self._text('"}\n## '), *tool.name]
 
-    def _branches(
-        self, draw: Draw, tools: Sequence[_Tool], space: Words, noise: bool
-    ) -> Iterator[Encoded]:
+    def _branches(self, draw: Draw, tools: Sequence[_Tool], speech: _Speech) -> Iterator[Encoded]:
         while True:
             tool = draw.pick(tools)
-            values = [self._words(draw, (1, 1, 2, 3), space) for _ in tool.parameters]
+            values = [self._words(draw, (1, 1, 2, 3)) for _ in tool.parameters]
             asked = [*self._control("<|user|>"), *self._text("\n")]
-            asked += self._request(draw, tool, values, space, noise)
+            asked += self._request(draw, tool, values, speech)
             asked += self._control("<|assistant|>")
-            called = [*tool.name, *self._text("\n{" if not values else '\n{"')]
+            called = [*tool.name, *self._text('\n{"' if values else "\n{")]
             for number, (parameter, value) in enumerate(zip(tool.parameters, values, strict=True)):
                 called += self._text(', "') if number else []
-                called += [*parameter.key, *self._text('": "'), *value, *self._text('"')]
+                called += [*parameter.key, *self._text('": "')]
+                called += [*_written(draw, value, speech, 0.0), *self._text('"')]
             called += [*self._text("}"), *self._control("<|observation|>")]
             yield _encoded(asked, called)
 
     def _request(
-        self, draw: Draw, tool: _Tool, values: Sequence[Words], space: Words, noise: bool
-    ) -> Words:
-        """Words of the description, values with their labels, and noise, in any order. One value
-        may stand without its label where there is no noise."""
-        about = [word for word in tool.about if word not in space]
-        parts = [draw.rng.sample(about, draw.rng.randint(1, len(about)))]
+        self, draw: Draw, tool: _Tool, values: Sequence[list[Ids]], speech: _Speech
+    ) -> Ids:
+        """Words of the description, values with their labels, and others, in any order. One value
+        may stand without its label where nothing could be taken for it."""
+        parts = [draw.rng.sample(tool.about, draw.rng.randint(1, len(tool.about)))]
         bare = len(values) == 1 and draw.chance(0.4)
         for parameter, value in zip(tool.parameters, values, strict=True):
-            parts.append(value if bare else [*parameter.label, *space, *value])
-        if noise and not bare and draw.chance(0.5):
-            parts.append(self._words(draw, (1, 2, 3), space))
+            whole = [_written(draw, value, speech, 0.0)]
+            parts.append(whole if bare else [*parameter.label, *whole])
+        if speech.fillers and not bare and draw.chance(0.3):
+            parts.append(self._words(draw, (1, 2)))
         draw.rng.shuffle(parts)
-        ids: Words = []
-        for part in parts:
-            ids += [*(space if ids else ()), *part]
-        return ids
+        words = [word for part in parts for word in part]
+        return _written(draw, words, speech, draw.pick((0.0, 0.3, 0.6)))
 
-    def _text(self, text: str) -> Words:
+    def _text(self, text: str) -> Ids:
         if text not in self._glue:
             self._glue[text] = self._tokenizer.encode_text(text)
         return self._glue[text]
 
-    def _control(self, *tokens: str) -> Words:
+    def _control(self, *tokens: str) -> Ids:
         return [self._tokenizer.control_id(token) for token in tokens]
 
 
-def _encoded(told: Words, learnt: Words) -> Encoded:
+def _written(draw: Draw, words: Sequence[Ids], speech: _Speech, filled: float) -> Ids:
+    """Words in a row; before each and behind the last a filler stands with chance `filled`."""
+    all_words: list[Ids] = []
+    for word in (*words, None):
+        if speech.fillers and draw.chance(filled):
+            all_words.append(draw.pick(speech.fillers))
+        if word is not None:
+            all_words.append(word)
+    ids: Ids = []
+    for word in all_words:
+        ids += [*(speech.space if ids else ()), *word]
+    return ids
+
+
+def _encoded(told: Ids, learnt: Ids) -> Encoded:
     return Encoded([*told, *learnt], [False] * len(told) + [True] * len(learnt))
