@@ -278,6 +278,7 @@ def test_the_card_keeps_what_each_run_reached(
 ) -> None:
     run = {"ended": "today", "parameters": 3e6, "tokens": 5e6, "step": 7, "seconds": 60}
     write_lineage([{**run, "reached": {"chat": [1, 4]}}, run], tmp_path)
+    (tmp_path / "config.json").write_text('{"glmdemo_family": "glm4-brief"}', encoding="utf-8")
     rows = [row_of("tool: first call", "first call", (3, 4)), row_of("malformed", "", (0, 4))]
     report = {"rows": rows, "details": {"guided": {}}, "date": "today", "commit": ""}
     monkeypatch.setattr("training.evaluate.measure", lambda model: ({}, report))
@@ -286,6 +287,7 @@ def test_the_card_keeps_what_each_run_reached(
     card = (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "| 7 | 1 | 25% (1/4) |  |" in card
     assert "| 7 | 1 |  | 75% (3/4) |" in card
+    assert "`glm4-brief`" in card
 
 
 def row_of(name: str, short: str, score: tuple[int, int]) -> dict[str, Any]:
