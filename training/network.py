@@ -239,8 +239,8 @@ class LeanGlm(nn.Module):
             at = Positions(start, cos[start:end], sin[start:end], None)
         else:
             where = packing.positions[:, None]
-            mask = torch.zeros_like(packing.seen(), dtype=x.dtype)
-            mask = mask.masked_fill(~packing.seen(), -torch.inf)
+            seen = packing.seen()
+            mask = torch.zeros_like(seen, dtype=x.dtype).masked_fill(~seen, -torch.inf)
             at = Positions(start, cos[where], sin[where], mask)
         middle = x
         for i, layer in enumerate(self.model.layers):

@@ -37,7 +37,7 @@ def _take(feed: Feed, count: int) -> list[Batch]:
 
 
 def _equal(one: Batch, other: Batch) -> bool:
-    ours, theirs = ((b.inputs, b.targets, b.weights, *b.packing) for b in (one, other))
+    ours, theirs = ((b.inputs, b.targets, b.weights, *b.packing, b.summaries) for b in (one, other))
     pairs = zip(ours, theirs, strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
 

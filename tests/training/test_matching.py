@@ -6,21 +6,11 @@ import itertools
 import json
 import random
 import re
-from pathlib import Path
-
-import pytest
 
 from training.generator.copying import FIRST_TEXT_ID
 from training.generator.draw import Draw
 from training.generator.matching import Matching
-from training.tokenizer import BuiltinTokenizer, build, save
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> BuiltinTokenizer:
-    folder: Path = tmp_path_factory.mktemp("tokenizer")
-    save(build(700, 150), folder)
-    return BuiltinTokenizer.load(folder)
+from training.tokenizer import BuiltinTokenizer
 
 
 def test_a_request_says_all_that_its_call_needs(tokenizer: BuiltinTokenizer) -> None:

@@ -6,7 +6,6 @@ import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -20,14 +19,7 @@ from training.generator.row import Row, call, is_mistaken, observation, random_d
 from training.generator.tools import branched_row
 from training.generator.values import KINDS, value
 from training.rendering import encode_branches, encode_row, pieces_of
-from training.tokenizer import CONTROL_TOKENS, BuiltinTokenizer, build, save
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> BuiltinTokenizer:
-    folder: Path = tmp_path_factory.mktemp("tokenizer")
-    save(build(700, 150), folder)
-    return BuiltinTokenizer.load(folder)
+from training.tokenizer import CONTROL_TOKENS, BuiltinTokenizer
 
 
 def test_control_tokens_come_first_and_text_never_becomes_one(tokenizer: BuiltinTokenizer) -> None:

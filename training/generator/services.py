@@ -25,9 +25,9 @@ def service(draw: Draw, group: str = "", besides: str = "") -> ToolSpec:
     `group` restricts it to services easily taken for each other, all but the one `besides`.
     """
     entries = _entries(draw.held_out, group)
-    while _topic(entry := draw.pick(entries)) == besides:
-        pass
-    return _from_entry(draw, entry)
+    if besides:
+        entries = tuple(entry for entry in entries if _topic(entry) != besides)
+    return _from_entry(draw, draw.pick(entries))
 
 
 @cache
