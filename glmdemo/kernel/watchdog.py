@@ -35,7 +35,7 @@ _CLOCK_STEP = 0.02
 # More processes and threads than this leave the processors to others first.
 _CROWD = 32
 # Of processes that end as fast as they begin, one look finds few; so where a cell has left more
-# than these, it is looked for so long.
+# than these, or others a moment later, it is looked for so long.
 _FEW = 8
 _CROWD_SECONDS = 0.2
 
@@ -68,9 +68,12 @@ class Watchdog:
         """Whether more processes run, at once or one after the other, than a cell may leave."""
         most = self._limits.left_processes
         first = self._others()
-        if len(first) <= min(most, _FEW):
+        if not first:
             return False
-        since: set[int] = set()
+        await asyncio.sleep(_NAP)
+        since = self._others() - first
+        if not since and len(first) <= min(most, _FEW):
+            return False
         until = time.monotonic() + _CROWD_SECONDS
         while len(since) <= most and time.monotonic() < until:
             await asyncio.sleep(_NAP)
