@@ -18,16 +18,7 @@ from training.generator.row import Row
 from training.packing import Packing
 from training.rendering import encode_branches, encode_row
 from training.summaries import Summaries
-
-PROMPT_WEIGHT = 0.06
-"""Mean loss weight of tokens that the assistant did not write; most are invented words, and
-outnumber its own three to one."""
-
-PROMPT_SHARE = 0.12
-"""Share of those tokens whose logits are computed at all; each then weighs more."""
-
-CHOICE_WEIGHT = 6.0
-"""Loss weight of the first token of a branch's first reply: it chooses a tool, or none."""
+from training.weights import Weights
 
 _WAITING = 32
 _SHORTEST_GAP = 40
@@ -108,6 +99,7 @@ class BatchMaker:
         self._long: list[_Packed] = []
         first_letters = FIRST_TEXT_ID + 256
         self._matching = Matching(tokenizer, vocabulary, first_letters)
+        self._weights = Weights(tokenizer)
         self._summaries = Summaries(tokenizer, vocabulary, first_letters)
         self.drawn: Counter[str] = Counter()
         self.too_long: Counter[str] = Counter()
@@ -166,11 +158,11 @@ class BatchMaker:
         shared, branches = self._matching.row(replace(draw, level=stage.matching_level))
         if len(shared.ids) > length:
             return [self._copies(draw, length)]
-        packed = _Packed.of(shared.ids, _weights(draw, shared.learnt))
+        packed = _Packed.of(shared.ids, self._weights.of(draw, shared))
         for branch in branches:
             if len(packed.ids) + len(branch.ids) > length:
                 break
-            packed.add_branch(branch.ids, _branch_weights(draw, branch.learnt))
+            packed.add_branch(branch.ids, self._weights.of(draw, branch, branch=True))
         return [packed, self._copies(draw, length - len(packed.ids))]
 
     def _conversations(self, draw: Draw, stage: Stage, length: int) -> list[_Packed]:
@@ -205,26 +197,12 @@ class BatchMaker:
     def _pack(self, draw: Draw, row: Row, limit: int) -> _Packed | None:
         """A row of at most `limit` ids, with as many of its branches as fit; None where none
         does, or too few do."""
-        ids, learnt = encode_row(self._tokenizer, row)
-        packed = _Packed.of(ids, _weights(draw, learnt))
+        whole = encode_row(self._tokenizer, row)
+        packed = _Packed.of(whole.ids, self._weights.of(draw, whole))
         if not row.branches:
-            return packed if len(ids) <= limit else None
+            return packed if len(whole.ids) <= limit else None
         for branch in encode_branches(self._tokenizer, row):
             if len(packed.ids) + len(branch.ids) <= limit:
-                packed.add_branch(branch.ids, _branch_weights(draw, branch.learnt))
+                packed.add_branch(branch.ids, self._weights.of(draw, branch, branch=True))
         taken = packed.branches[-1]
         return packed if taken >= min(_FEWEST_BRANCHES, len(row.branches)) else None
-
-
-def _weights(draw: Draw, learnt: list[bool]) -> list[float]:
-    """1 for what is to be learnt; a random part of the rest shares PROMPT_WEIGHT. The first
-    token follows what it does not belong to, and counts nothing."""
-    each = PROMPT_WEIGHT / PROMPT_SHARE
-    weights = [1.0 if own else (each if draw.chance(PROMPT_SHARE) else 0.0) for own in learnt]
-    return [0.0, *weights[1:]]
-
-
-def _branch_weights(draw: Draw, learnt: list[bool]) -> list[float]:
-    weights = _weights(draw, learnt)
-    weights[learnt.index(True)] = CHOICE_WEIGHT
-    return weights

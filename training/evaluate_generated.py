@@ -26,7 +26,7 @@ from training.generator.lexicon import Lang
 from training.generator.mix import MODES
 from training.generator.row import Row, random_draw
 from training.network import LeanGlm, NetworkConfig, generate
-from training.probes import choice_probe, copy_probe
+from training.probes import probe
 from training.tokenizer import BuiltinTokenizer
 
 Report = dict[str, tuple[int, int]]
@@ -118,9 +118,9 @@ def main() -> None:
     report = evaluate(replier, options.rows, options.show)
     for name, (right, total) in report.items():
         print(f"{name:40} {right:5}/{total:<5} {right / total:4.0%}")
-    network, tokenizer, device = replier.network, replier.tokenizer, torch.device("cpu")
-    print(f"copy probe {copy_probe(network, tokenizer, device):.3f}")
-    print(f"choice probe {choice_probe(network, tokenizer, device):.3f}")
+    probes = probe(replier.network, replier.tokenizer, torch.device("cpu"))
+    for name, share in probes.items():
+        print(f"{name:40} {share:.3f}")
     if options.report:
         options.report.write_text(json.dumps(report, indent=2), encoding="utf-8")
 

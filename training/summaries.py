@@ -9,6 +9,7 @@ words these tokens should hold:
 - `<|assistant|>`: those of the turn before it
 - the first token of a tool's or a parameter's name: those of its description
 - the token before a value in a call: those of its parameter's description
+- each token of a request: the last ones before it, since a value stands behind its label
 
 The idea of supervising inner layers is old (deep supervision, arXiv 1409.5185); bags of words as
 targets are those of arXiv 1805.04871.
@@ -22,6 +23,8 @@ from glmdemo.families.base import Tokenizer
 
 Summary = tuple[int, list[int]]
 """A place in a conversation, and the ids of the words it should hold."""
+
+_LAST_WORDS = 3
 
 _ROLES = ("system", "user", "assistant", "observation")
 _SCHEMA_WORDS = (
@@ -41,6 +44,7 @@ class Summaries:
         self._content = self._words - schema
         self._quotes = {i for i in range(first, vocabulary) if '"' in text[i]}
         self._quotes.update(tokenizer.encode_text('"'))
+        self._blank = {i for mark in (" ", "\n") for i in tokenizer.encode_text(mark)}
         self._user = tokenizer.control_id("<|user|>")
         self._assistant = tokenizer.control_id("<|assistant|>")
         self._controls = {tokenizer.control_id(f"<|{role}|>") for role in _ROLES}
@@ -66,6 +70,9 @@ class Summaries:
                 if token == self._assistant and role == self._user:
                     yield at, [i for i in ids[turn:at] if i in self._words]
                 turn = at
+            elif role == self._user:
+                if token not in self._blank:
+                    yield at, [i for i in ids[turn:at] if i in self._words][-_LAST_WORDS:]
             elif role == self._assistant:
                 if key := self._key(ids, at):
                     yield at, labels.get(key, [])

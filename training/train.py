@@ -29,7 +29,7 @@ from training.loss import batch_loss
 from training.network import PRESETS, LeanGlm, NetworkConfig
 from training.optimisers import make_optimisers, set_rates
 from training.parallel import GradientProcesses
-from training.probes import choice_probe, copy_probe
+from training.probes import probe
 from training.schedule import COPY_ONLY_UNTIL, GROUNDWORK_UNTIL, data_progress, rate, stage
 from training.tokenizer import BuiltinTokenizer
 
@@ -116,7 +116,7 @@ class Trainer:
         return float(own)
 
     def checkpoint(self) -> None:
-        """Save everything, and check that copying is being learnt."""
+        """Save everything, probe, and check that copying is being learnt."""
         state = {
             "config": asdict(self.config),
             "network": self.network.state_dict(),
@@ -128,14 +128,10 @@ class Trainer:
             "torch_rng": torch.get_rng_state(),
         }
         save_checkpoint(state, self.out)
-        copied = copy_probe(self.network, self.tokenizer, self.device)
-        chosen = choice_probe(self.network, self.tokenizer, self.device)
-        self._note(
-            event="checkpoint",
-            copy_probe=copied,
-            choice_probe=chosen,
-            left_out=dict(self.feed.too_long),
-        )
+        with torch.compiler.set_stance("force_eager"):  # their prompts have all lengths
+            probes = probe(self.network, self.tokenizer, self.device)
+        self._note(event="checkpoint", **probes, left_out=dict(self.feed.too_long))
+        copied = probes["copy_probe"]
         if self.progress.tokens > BROKEN_AFTER and copied < 0.5:
             raise SystemExit(f"copy probe {copied:.2f} after {BROKEN_AFTER} tokens: stop and fix")
 

@@ -8,7 +8,7 @@ import torch
 
 import glmdemo
 from training.network import PRESETS, LeanGlm, NetworkConfig
-from training.probes import choice_probe, copy_probe
+from training.probes import probe
 from training.tokenizer import BuiltinTokenizer
 
 MODEL = Path(glmdemo.__file__).parent / "models" / "builtin"
@@ -19,5 +19,7 @@ def test_an_untrained_network_neither_copies_nor_chooses() -> None:
     tokenizer = BuiltinTokenizer.load(MODEL)
     network = LeanGlm(NetworkConfig(vocabulary=tokenizer.size, **PRESETS["tiny"])).eval()
     device = torch.device("cpu")
-    assert copy_probe(network, tokenizer, device) < 0.1
-    assert 0.3 < choice_probe(network, tokenizer, device) < 0.7
+    probes = probe(network, tokenizer, device)
+    assert probes["copy_probe"] < 0.1
+    assert 0.3 < probes["choice_probe"] < 0.7
+    assert probes["value_probe"] < 0.1

@@ -41,6 +41,9 @@ def test_names_values_and_replies_hold_their_words() -> None:
         ("qq\n\n", "weatherreport"),
         ('vv"}', "people"),
         ("ww\nr", "booktable"),
+        ("in O", "rain"),
+        ("Oslo", "rainin"),
+        ("loqq", "raininOs"),
         ("qq\n{", "raininOslo"),
         ('": "', "thecity"),
     ]

@@ -23,13 +23,18 @@ _FILLERS = (
 )
 """Words that mean nothing to the choice, English and Chinese."""
 
+_LINKS = ((" ", " ", ": ", " is ", " = ", "="), ("", "", "是", "：", "为", ": "))
+"""What stands between a label and its value, English and Chinese."""
+
 
 @dataclass(frozen=True)
 class _Speech:
-    """How words are written: what stands between them, and words that mean nothing."""
+    """How words are written: what stands between them, words that mean nothing, and what stands
+    between a label and its value."""
 
     space: Ids
     fillers: list[Ids]
+    links: list[Ids]
 
 
 @dataclass(frozen=True)
@@ -53,26 +58,32 @@ class Matching:
         self._tokenizer = tokenizer
         self._letters = [i for i in range(first, vocabulary) if tokenizer.decode([i]).isalpha()]
         self._glue: dict[str, Ids] = {}
-        english, chinese = ([self._text(word) for word in line.split()] for line in _FILLERS)
-        self._speeches = _Speech(self._text(" "), english), _Speech([], chinese)
+        self._speeches = [
+            _Speech(
+                self._text(space),
+                [self._text(word) for word in fillers.split()],
+                [self._text(link) for link in links],
+            )
+            for space, fillers, links in zip((" ", ""), _FILLERS, _LINKS, strict=True)
+        ]
 
     def row(self, draw: Draw) -> tuple[Encoded, Iterator[Encoded]]:
         """What all share, and endless requests with their calls. Below full level some rows are
-        plain: one word, nothing else."""
+        plain: one word, at most one value, nothing else."""
         plain = not draw.chance(draw.level)
         speech = draw.pick(self._speeches)
         if plain:
-            speech = replace(speech, fillers=[])
-        tools = [self._tool(draw, plain) for _ in range(draw.pick((2, 2, 3, 4)))]
+            speech = replace(speech, fillers=[], links=[speech.space])
+        tools = [self._tool(draw, plain) for _ in range(draw.pick((1, 2, 2, 3, 4)))]
         shared = [*self._control("[gMASK]", "<sop>", "<|system|>"), *self._text("\n")]
         for number, tool in enumerate(tools):
             shared += self._section(draw, tool, speech, "\n\n" if number else "")
         return _encoded(shared, []), self._branches(draw, tools, speech)
 
     def _tool(self, draw: Draw, plain: bool) -> _Tool:
-        counts = (0,) if plain else (0, 0, 1, 1, 1, 2)
+        counts = (0, 1) if plain else (0, 1, 1, 2, 3)
         parameters = [
-            _Parameter(self._words(draw, (1, 1, 2)), self._word(draw))
+            _Parameter(self._words(draw, (1,) if plain else (1, 1, 2)), self._word(draw))
             for _ in range(draw.pick(counts))
         ]
         about = self._words(draw, (1,) if plain else (1, 2, 3, 4))
@@ -99,30 +110,30 @@ class Matching:
     def _branches(self, draw: Draw, tools: Sequence[_Tool], speech: _Speech) -> Iterator[Encoded]:
         while True:
             tool = draw.pick(tools)
-            values = [self._words(draw, (1, 1, 2, 3)) for _ in tool.parameters]
+            values = [
+                _written(draw, self._words(draw, (1, 1, 2, 3)), speech, 0.0)
+                for _ in tool.parameters
+            ]
             asked = [*self._control("<|user|>"), *self._text("\n")]
             asked += self._request(draw, tool, values, speech)
             asked += self._control("<|assistant|>")
-            called = [*tool.name, *self._text('\n{"' if values else "\n{")]
+            called = [*tool.name, *self._text('\n{"' if values else "\n{}")]
             for number, (parameter, value) in enumerate(zip(tool.parameters, values, strict=True)):
-                called += self._text(', "') if number else []
-                called += [*parameter.key, *self._text('": "')]
-                called += [*_written(draw, value, speech, 0.0), *self._text('"')]
-            called += [*self._text("}"), *self._control("<|observation|>")]
+                called += self._text('", "') if number else []
+                called += [*parameter.key, *self._text('": "'), *value]
+            called += [*self._text('"}' if values else ""), *self._control("<|observation|>")]
             yield _encoded(asked, called)
 
-    def _request(
-        self, draw: Draw, tool: _Tool, values: Sequence[list[Ids]], speech: _Speech
-    ) -> Ids:
+    def _request(self, draw: Draw, tool: _Tool, values: Sequence[Ids], speech: _Speech) -> Ids:
         """Words of the description, values with their labels, and others, in any order. One value
         may stand without its label where nothing could be taken for it."""
         parts = [draw.rng.sample(tool.about, draw.rng.randint(1, len(tool.about)))]
-        bare = len(values) == 1 and draw.chance(0.4)
+        bare = len(values) == 1 and speech.fillers and draw.chance(0.3)
         for parameter, value in zip(tool.parameters, values, strict=True):
-            whole = [_written(draw, value, speech, 0.0)]
-            parts.append(whole if bare else [*parameter.label, *whole])
+            label = _written(draw, parameter.label, speech, 0.0)
+            parts.append([value if bare else [*label, *draw.pick(speech.links), *value]])
         if speech.fillers and not bare and draw.chance(0.3):
-            parts.append(self._words(draw, (1, 2)))
+            parts.append([draw.pick(speech.fillers), *self._words(draw, (1, 2))])
         draw.rng.shuffle(parts)
         words = [word for part in parts for word in part]
         return _written(draw, words, speech, draw.pick((0.0, 0.3, 0.6)))

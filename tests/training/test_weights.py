@@ -1,0 +1,43 @@
+"""What decides in a call weighs more than what is copied behind it."""
+
+from __future__ import annotations
+
+import random
+
+from training.generator.draw import Draw
+from training.generator.row import Encoded, Row, answer, call, user
+from training.rendering import encode_branches, encode_row
+from training.tokenizer import BuiltinTokenizer
+from training.weights import CHOICE_WEIGHT, Weights
+
+
+def heavy(tokenizer: BuiltinTokenizer, row: Encoded, *, branch: bool) -> list[tuple[str, float]]:
+    """The tokens that weigh more than 1."""
+    weights = Weights(tokenizer).of(Draw(random.Random(1)), row, branch=branch)
+    assert len(weights) == len(row.ids)
+    return [
+        (tokenizer.decode([token]), weight)
+        for token, weight in zip(row.ids, weights, strict=True)
+        if weight > 1
+    ]
+
+
+def test_the_first_tokens_of_name_and_values_weigh_more(tokenizer: BuiltinTokenizer) -> None:
+    row = Row("x", "en", (), branches=((user("go"), call("f", {"a": "b", "c": 7})),))
+    (branch,) = encode_branches(tokenizer, row)
+    expected = [("f", CHOICE_WEIGHT), ("b", CHOICE_WEIGHT), ("7", CHOICE_WEIGHT)]
+    assert heavy(tokenizer, branch, branch=True) == expected
+    whole = encode_row(tokenizer, Row("x", "en", row.branches[0]))
+    assert heavy(tokenizer, whole, branch=False) == expected
+
+
+def test_of_an_answer_only_the_choice_to_give_it_weighs_more(tokenizer: BuiltinTokenizer) -> None:
+    row = Row("x", "en", (), branches=((user("go"), answer('it is {"a": "b"}')),))
+    (branch,) = encode_branches(tokenizer, row)
+    assert heavy(tokenizer, branch, branch=True) == [("\n", CHOICE_WEIGHT)]
+
+
+def test_a_mistaken_call_weighs_nothing(tokenizer: BuiltinTokenizer) -> None:
+    mistaken = call("f", {"a": "b"}, mistaken=True)
+    row = encode_row(tokenizer, Row("x", "en", (user("go"), mistaken)))
+    assert heavy(tokenizer, row, branch=False) == []
