@@ -34,7 +34,7 @@ def test_call_result_answer_and_a_second_call():
     assert "5888" in said[3].content
     assert "42" in said[7].content
     prompt = "".join(piece.text for piece, _ in pieces)
-    assert prompt.startswith("[gMASK]<sop><|system|>\n## ")
+    assert prompt.startswith("[gMASK]<sop><|system|>\n{")
     assert prompt.endswith(
         f"<|user|>\nCalculate 128 * 46<|assistant|>calculator\n{raw(said[1])}"
         f"<|observation|>\n5888<|assistant|>\n{said[3].content}"

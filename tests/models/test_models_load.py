@@ -244,7 +244,7 @@ def test_the_builtin_model_opens():
     if not (builtin_path() / "config.json").exists():
         pytest.skip("no built-in model is in this checkout")
     model = load_model(builtin_path())
-    assert (model.builtin, model.family.name) == (True, "glm4-compact")
+    assert (model.builtin, model.family.name) == (True, "glm4-brief")
     assert model.shape is not None, "the built-in model must run on the fast step"
     assert model.generation.greedy
     assert "demo model" in model.description
