@@ -15,7 +15,7 @@ SUMMARY_WEIGHT = 0.2
 def batch_loss(
     network: LeanGlm, batch: Batch, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Loss to be minimised, and the mean cross-entropy of next tokens of full weight.
+    """Loss to be minimised, and the mean cross-entropy of next tokens of weight 1.
 
     Logits are made only where the weight is not zero.
     """

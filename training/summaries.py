@@ -63,16 +63,18 @@ class Summaries:
     def _all(
         self, ids: Sequence[int], labels: dict[tuple[int, ...], list[int]]
     ) -> Iterator[Summary]:
-        turn = about = 0
+        role = about = 0
+        said: list[int] = []  # words of the user's turn so far
         for at, token in enumerate(ids):
-            role = ids[turn]
             if token in self._controls:
                 if token == self._assistant and role == self._user:
-                    yield at, [i for i in ids[turn:at] if i in self._words]
-                turn = at
+                    yield at, said
+                role, said = token, []
             elif role == self._user:
                 if token not in self._blank:
-                    yield at, [i for i in ids[turn:at] if i in self._words][-_LAST_WORDS:]
+                    yield at, said[-_LAST_WORDS:]
+                if token in self._words:
+                    said.append(token)
             elif role == self._assistant:
                 if key := self._key(ids, at):
                     yield at, labels.get(key, [])
