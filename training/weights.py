@@ -1,13 +1,18 @@
 """How much each token of a row counts in the loss.
 
-The tokens of a tool call that decide something are few: the first of the tool's name and of each
-value. The others are copied behind them, which is learnt early, and outnumber them five to one;
-so those that decide weigh more. Keys do not: guided decoding knows them.
+The tokens of a reply that decide something are few: the first of a tool's name and of each value,
+the first of a cell and of what it takes from the request, the first words of an answer. What stands
+behind them is copied or goes without saying; it is learnt early, and outnumbers them five to one.
+So those that decide weigh more. Keys do not: guided decoding knows them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 from glmdemo.families.base import Tokenizer
+from glmdemo.messages import PYTHON_TOOL
 from training.generator.draw import Draw
 from training.generator.row import Encoded
 
@@ -20,16 +25,27 @@ PROMPT_SHARE = 0.12
 
 CHOICE_WEIGHT = 6.0
 """Weight of the first token of a branch's first reply, which chooses a tool or none, of that of a
-call's name, and of those of its values."""
+call's name, of its values, of an answer, of a cell, and of what a cell copies from the request."""
+
+COPY_WEIGHT = 2.0
+"""Weight of the other tokens of a value, and of the one behind it: where a value ends has to be
+read from the request alone, and values cut short were half of those that were wrong. Also that of
+the other tokens of a cell."""
 
 
 class Weights:
-    """Of rows in the compact formats, where a call is a name, a line break and JSON."""
+    """Of rows in the compact formats, where a call is a name, a line break and JSON, or a cell."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._line_break = _single(tokenizer, "\n")
+        self._tokenizer = tokenizer
+        self._user = tokenizer.control_id("<|user|>")
+        self._assistant = tokenizer.control_id("<|assistant|>")
         self._first_key = _single(tokenizer, '{"')
+        self._line_break = _single(tokenizer, "\n")
+        self._object = [self._first_key]
+        self._cell = [*tokenizer.encode_text(PYTHON_TOOL), self._line_break]
         self._value = {_single(tokenizer, mark) for mark in ('": "', '": ')}
+        self._behind = {_single(tokenizer, mark) for mark in ('", "', '"}', ', "', "}")}
 
     def of(self, draw: Draw, row: Encoded, *, branch: bool = False) -> list[float]:
         """1 for what is to be learnt, more for what decides; a random part of the rest shares
@@ -40,6 +56,18 @@ class Weights:
         ]
         weights[0] = 0.0
         decisions = self.decisions(row)
+        for place in decisions:
+            if row.ids[place - 1] in self._value:
+                rest = self._rest(row, place)
+                weights[rest.start : rest.stop] = [COPY_WEIGHT] * len(rest)
+        for asked, reply in self._replies(row):
+            start = reply.start + len(self._cell)
+            cell = row.ids[start : reply.stop]
+            if row.ids[reply.start : start] == self._cell and cell[:1] not in ([], self._object):
+                weights[start : reply.stop] = [COPY_WEIGHT] * len(cell)
+                decisions += [start, *(start + at for at in self._copies(asked, cell))]
+            elif row.ids[reply.start] == self._line_break:
+                decisions.append(reply.start + 1)
         if branch:
             decisions.append(row.learnt.index(True))
         for place in decisions:
@@ -49,17 +77,48 @@ class Weights:
     def decisions(self, row: Encoded) -> list[int]:
         """Where the names and the values of its calls begin, in order."""
         found: list[int] = []
-        start, called = 0, False
-        for at, (token, own) in enumerate(zip(row.ids, row.learnt, strict=True)):
-            if not own:
-                start, called = at + 1, False
-            elif not called:
-                called = token == self._first_key and row.ids[at - 1] == self._line_break
-                if called:
-                    found.append(start)
-            elif token in self._value:
-                found.append(at + 1)
+        for _, reply in self._replies(row):
+            called = False
+            for at in reply:
+                if not called:
+                    called = row.ids[at] == self._first_key and row.ids[at - 1] == self._line_break
+                    if called:
+                        found.append(reply.start)
+                elif row.ids[at] in self._value:
+                    found.append(at + 1)
         return found
+
+    def _replies(self, row: Encoded) -> Iterator[tuple[list[int], range]]:
+        """What is to be learnt of each turn, with the request before it."""
+        asked: list[int] = []
+        role, start = 0, None
+        for at, (token, own) in enumerate(zip(row.ids, row.learnt, strict=True)):
+            if own and start is None:
+                start = at
+            if start is not None and not own:
+                yield asked, range(start, at)
+                start = None
+            if token == self._user:
+                asked = []
+            if token in (self._user, self._assistant):
+                role = token
+            elif role == self._user:
+                asked.append(token)
+        if start is not None:
+            yield asked, range(start, len(row.ids))
+
+    def _rest(self, row: Encoded, first: int) -> range:
+        """The places of a value behind its `first`, and of the token behind the value."""
+        behind = (at for at in range(first, len(row.ids)) if row.ids[at] in self._behind)
+        return range(first + 1, next(behind, first) + 1)
+
+    def _copies(self, asked: list[int], cell: list[int]) -> Iterator[int]:
+        """Where the cell begins to repeat a part of the request."""
+        known, pairs = set(asked), set(pairwise(asked))
+        for at, token in enumerate(cell):
+            goes_on = at and (cell[at - 1], token) in pairs
+            if token in known and not goes_on and self._tokenizer.decode([token]).isalnum():
+                yield at
 
 
 def _single(tokenizer: Tokenizer, text: str) -> int:

@@ -51,11 +51,11 @@ def _turns(draw: Draw) -> list[Turn]:
 
 def _single(draw: Draw) -> Turn:
     form = draw.rng.random()
-    if form < 0.42:
+    if form < 0.36:
         return talk(draw)
-    if form < 0.78:
+    if form < 0.82:
         return refusal(draw)
-    return elsewhere(draw) if form < 0.86 else echo(draw)
+    return elsewhere(draw) if form < 0.89 else echo(draw)
 
 
 def small_talk(draw: Draw) -> list[Message]:

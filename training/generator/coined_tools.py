@@ -130,7 +130,7 @@ def _params(draw: Draw, suffix: str) -> tuple[Param, ...]:
 def _row(draw: Draw, suffix: str) -> tuple[str, ...]:
     """A row of params.txt; flags and choices come more often than they stand there."""
     name = "params" + (suffix if draw.chance(0.6) else "")
-    wanted = draw.rng.choices(("", "bool", "enum"), (70, 16, 14))[0]
+    wanted = draw.rng.choices(("", "bool", "enum"), (62, 21, 17))[0]
     rows = [row for row in table(name) if row[1] == wanted] if wanted else []
     return draw.pick(rows or table(name))
 

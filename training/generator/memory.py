@@ -20,6 +20,7 @@ Known = dict[str, tuple[Fact, object]]
 _FEW_VALUES = ("food", "color", "hobby")
 _CORRECTED = 0.33
 _NOT_TOLD = 0.06
+_BETWEEN = 0.45
 
 
 def memory(draw: Draw, other: Callable[[Draw], Turn]) -> list[Turn]:
@@ -30,7 +31,7 @@ def memory(draw: Draw, other: Callable[[Draw], Turn]) -> list[Turn]:
     while facts:
         group = [facts.pop() for _ in range(min(len(facts), draw.pick((1, 1, 2))))]
         turns.append(_tell(draw, group, known))
-        if draw.chance(0.25 * draw.level):
+        if draw.chance(_BETWEEN * draw.level):
             turns.append(other(draw))
     corrected = ""
     if draw.chance(_CORRECTED * draw.level):

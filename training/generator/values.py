@@ -42,22 +42,29 @@ def city(draw: Draw) -> str:
     if draw.lang == "zh":
         return hanzi(draw, 2) + draw.pick(("", "", "市", "县", "镇", "村", "岛"))
     name = coined(draw, 2).capitalize()
-    return name + (" " + draw.pick(("Bay", "Falls", "Hill", "Point")) if draw.chance(0.1) else "")
+    if draw.chance(0.75):
+        return name
+    before, behind = ("New", "San", "Port", "Upper", "Saint"), ("Bay", "Falls", "Hill", "Point")
+    return draw.pick((f"{name} {draw.pick(behind)}", f"{draw.pick(before)} {name}"))
 
 
 def person(draw: Draw) -> str:
     if draw.lang == "zh":
         if draw.chance(0.08):
             return draw.pick(words("first_names", "en"))
-        return draw.pick(words("surnames", "zh")) + hanzi(draw, draw.pick((1, 2, 2)))
+        if draw.chance(0.08):
+            return f"{hanzi(draw)}·{hanzi(draw)}"
+        name = draw.pick(words("surnames", "zh")) + hanzi(draw, draw.pick((1, 2, 2)))
+        return name + draw.pick(("老师", "医生", "经理")) if draw.chance(0.04) else name
     first = (
         draw.pick(words("first_names", "en")) if draw.chance(0.5) else coined(draw, 2).capitalize()
     )
-    return f"{first} {coined(draw, 2).capitalize()}" if draw.chance(0.2) else first
+    return f"{first} {coined(draw, 2).capitalize()}" if draw.chance(0.35) else first
 
 
 def code(draw: Draw) -> str:
-    """Identifiers as on tickets, lockers, flights: letters, digits, sometimes a hyphen."""
+    """Identifiers as on tickets, lockers, flights, devices: letters, digits, what joins them."""
+    english = draw.with_lang("en")
 
     def letters(low: int, high: int) -> str:
         return "".join(draw.pick(_LETTERS) for _ in range(draw.rng.randint(low, high)))
@@ -65,7 +72,7 @@ def code(draw: Draw) -> str:
     def figures(low: int, high: int) -> str:
         return "".join(draw.pick("0123456789") for _ in range(draw.rng.randint(low, high)))
 
-    form = draw.rng.randrange(7)
+    form = draw.rng.randrange(10)
     if form == 0:
         return letters(2, 3) + "-" + figures(2, 5)
     if form == 1:
@@ -78,6 +85,13 @@ def code(draw: Draw) -> str:
         return "".join(draw.pick(_LETTERS + "0123456789") for _ in range(draw.rng.randint(4, 8)))
     if form == 5:
         return coined(draw, 2) + "-" + figures(1, 3)
+    if form == 6:
+        parts = (coined(english, 1), draw.pick(words("open", "en")), figures(1, 3), letters(1, 2))
+        return draw.pick("--_.").join(draw.rng.sample(parts, draw.pick((2, 3, 3))))
+    if form == 7:
+        return letters(2, 4).lower() + figures(1, 4)
+    if form == 8:
+        return ".".join(figures(1, 3) for _ in range(draw.pick((2, 3, 4))))
     return figures(2, 4) + "-" + figures(2, 4)
 
 
@@ -150,9 +164,13 @@ def filename(draw: Draw) -> str:
         stem = hanzi(draw, 2)
     return (
         stem
-        + draw.pick(("", "_" + str(draw.rng.randint(1, 99))))
-        + draw.pick((".pdf", ".txt", ".docx", ".png", ".jpg", ".zip", ".mp3"))
+        + draw.pick(("", "_" + str(draw.rng.randint(1, 99)), _stem_end(draw)))
+        + draw.pick((".pdf", ".txt", ".docx", ".png", ".jpg", ".zip", ".mp3", ".tar.gz", ".csv"))
     )
+
+
+def _stem_end(draw: Draw) -> str:
+    return draw.pick("-_.") + draw.pick((draw.pick(words("open", "en")), "final", "v2", "2027"))
 
 
 def food(draw: Draw) -> str:
@@ -175,6 +193,7 @@ _PARTS: dict[str, Callable[[Draw], str | int]] = {
     "adj": lambda draw: draw.pick(words("adjectives", "en")),
     "noun": lambda draw: draw.pick(words("nouns", "en")),
     "thing": lambda draw: draw.pick(words("things", "zh")),
+    "open": lambda draw: draw.pick(words("open", draw.lang)),
     "coin": coined,
     "Coin": lambda draw: coined(draw).capitalize(),
     "hanzi": hanzi,
