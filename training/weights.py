@@ -42,8 +42,7 @@ class Weights:
         self._assistant = tokenizer.control_id("<|assistant|>")
         self._first_key = _single(tokenizer, '{"')
         self._line_break = _single(tokenizer, "\n")
-        self._object = [self._first_key]
-        self._cell = [*tokenizer.encode_text(PYTHON_TOOL), self._line_break]
+        self._run = [*tokenizer.encode_text(PYTHON_TOOL), self._line_break]
         self._value = {_single(tokenizer, mark) for mark in ('": "', '": ')}
         self._behind = {_single(tokenizer, mark) for mark in ('", "', '"}', ', "', "}")}
 
@@ -61,11 +60,9 @@ class Weights:
                 rest = self._rest(row, place)
                 weights[rest.start : rest.stop] = [COPY_WEIGHT] * len(rest)
         for asked, reply in self._replies(row):
-            start = reply.start + len(self._cell)
-            cell = row.ids[start : reply.stop]
-            if row.ids[reply.start : start] == self._cell and cell[:1] not in ([], self._object):
-                weights[start : reply.stop] = [COPY_WEIGHT] * len(cell)
-                decisions += [start, *(start + at for at in self._copies(asked, cell))]
+            if cell := self._cell_in(row, reply):
+                weights[cell.start : cell.stop] = [COPY_WEIGHT] * len(cell)
+                decisions += [cell.start, *self._copies(asked, row, cell)]
             elif row.ids[reply.start] == self._line_break:
                 decisions.append(reply.start + 1)
         if branch:
@@ -112,11 +109,19 @@ class Weights:
         behind = (at for at in range(first, len(row.ids)) if row.ids[at] in self._behind)
         return range(first + 1, next(behind, first) + 1)
 
-    def _copies(self, asked: list[int], cell: list[int]) -> Iterator[int]:
+    def _cell_in(self, row: Encoded, reply: range) -> range:
+        """The places of the cell that a reply consists of; of another reply none."""
+        start = reply.start + len(self._run)
+        if row.ids[reply.start : start] != self._run or row.ids[start] == self._first_key:
+            return range(0)
+        return range(start, reply.stop)
+
+    def _copies(self, asked: list[int], row: Encoded, cell: range) -> Iterator[int]:
         """Where the cell begins to repeat a part of the request."""
         known, pairs = set(asked), set(pairwise(asked))
-        for at, token in enumerate(cell):
-            goes_on = at and (cell[at - 1], token) in pairs
+        for at in cell:
+            before, token = row.ids[at - 1 : at + 1]
+            goes_on = (before, token) in pairs
             if token in known and not goes_on and self._tokenizer.decode([token]).isalnum():
                 yield at
 
