@@ -51,7 +51,7 @@ def _turns(draw: Draw) -> list[Turn]:
 
 def _single(draw: Draw) -> Turn:
     form = draw.rng.random()
-    if form < 0.36:
+    if form < 0.32:
         return talk(draw)
     if form < 0.82:
         return refusal(draw)

@@ -14,11 +14,12 @@ MODES: dict[str, Callable[[Draw], Row]] = {
     "chat": chat.chat_row,
 }
 """What makes a whole conversation."""
-SHARES = {"tool": 0.42, "code": 0.38, "chat": 0.20}
-"""Shares of rows. Calls are the hardest to learn, and a tool row is the longest."""
+SHARES = {"tool": 0.48, "code": 0.28, "chat": 0.24}
+"""Shares of rows. Calls are the hardest to learn; a tool or code row is three chat rows long."""
 
-_ENGLISH = 0.6
-"""Share of English rows: it takes more tokens and was behind Chinese in every mode."""
+_ENGLISH = {"tool": 0.66, "code": 0.66, "chat": 0.6}
+"""Share of English rows: it takes more tokens and was behind Chinese in every mode, most in calls
+and cells, where a value of several words has blanks within."""
 
 _BRANCHED: dict[str, tuple[float, Callable[[Draw], Row]]] = {
     "tool": (0.85, tools.branched_row),
@@ -30,7 +31,7 @@ _BRANCHED: dict[str, tuple[float, Callable[[Draw], Row]]] = {
 def sample(draw: Draw, mode: str | None = None) -> Row:
     """A random row in a random language; `mode` is drawn by SHARES where not given."""
     mode = mode or draw.rng.choices(list(SHARES), list(SHARES.values()))[0]
-    spoken = draw.with_lang("en" if draw.chance(_ENGLISH) else "zh")
+    spoken = draw.with_lang("en" if draw.chance(_ENGLISH[mode]) else "zh")
     share, branched = _BRANCHED.get(mode, (0.0, MODES[mode]))
     return branched(spoken) if draw.chance(share) else MODES[mode](spoken)
 

@@ -79,9 +79,9 @@ def _beginning(draw: Draw, tools: Sequence[ToolSpec]) -> tuple[Message, ...]:
     form = draw.rng.random()
     if form < 0.05:
         return tuple(small_talk(draw))
-    if form < 0.05 + 0.14 * draw.level:
+    if form < 0.05 + 0.18 * draw.level:
         return tuple(_declined(draw, tools))
-    if form < 0.28:
+    if form < 0.3:
         return tuple(_calls(draw, tools, brief=True, most=8))
     tool = draw.pick(tools)
     values = tool.draw_values(draw)
