@@ -92,7 +92,7 @@ def _seconds_to_load(model: str | None) -> float:
     """Until a client is open in a process of its own, so that libraries count as for a user."""
     given = () if model is None else (model,)
     done = subprocess.run(  # noqa: S603 - this interpreter, and a folder the user named
-        [sys.executable, "-c", _OPEN, *given], check=True, capture_output=True, text=True
+        [sys.executable, "-c", _OPEN, *given], check=True, stdout=subprocess.PIPE, text=True
     )
     return float(done.stdout)
 

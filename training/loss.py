@@ -15,7 +15,7 @@ SUMMARY_WEIGHT = 0.2
 def batch_loss(
     network: LeanGlm, batch: Batch, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Loss to be minimised, and the mean cross-entropy of next tokens of weight 1.
+    """Loss to be minimised, and the mean cross-entropy of all tokens to be learnt.
 
     Logits are made only where the weight is not zero.
     """
@@ -28,7 +28,7 @@ def batch_loss(
         summed = _summary_loss(network, middle, batch.summaries.to(device))
     losses = F.cross_entropy(logits, targets, reduction="none")
     loss = (losses * weights).sum() / weights.sum().clamp(min=1)
-    return loss + SUMMARY_WEIGHT * summed, losses.detach()[weights == 1].mean()
+    return loss + SUMMARY_WEIGHT * summed, losses.detach()[weights >= 1].mean()
 
 
 def _summary_loss(network: LeanGlm, middle: torch.Tensor, summaries: torch.Tensor) -> torch.Tensor:

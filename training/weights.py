@@ -29,7 +29,7 @@ call's name, of its values, of an answer, of a cell, and of what a cell copies f
 
 COPY_WEIGHT = 2.0
 """Weight of the other tokens of a value, and of the one behind it: where a value ends has to be
-read from the request alone, and values cut short were half of those that were wrong. Also that of
+read from the request alone, and two of five wrong values were cut short. Also that of
 the other tokens of a cell."""
 
 

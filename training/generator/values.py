@@ -64,7 +64,6 @@ def person(draw: Draw) -> str:
 
 def code(draw: Draw) -> str:
     """Identifiers as on tickets, lockers, flights, devices: letters, digits, what joins them."""
-    english = draw.with_lang("en")
 
     def letters(low: int, high: int) -> str:
         return "".join(draw.pick(_LETTERS) for _ in range(draw.rng.randint(low, high)))
@@ -86,7 +85,7 @@ def code(draw: Draw) -> str:
     if form == 5:
         return coined(draw, 2) + "-" + figures(1, 3)
     if form == 6:
-        parts = (coined(english, 1), draw.pick(words("open", "en")), figures(1, 3), letters(1, 2))
+        parts = (coined(draw, 1), draw.pick(words("open", "en")), figures(1, 3), letters(1, 2))
         return draw.pick("--_.").join(draw.rng.sample(parts, draw.pick((2, 3, 3))))
     if form == 7:
         return letters(2, 4).lower() + figures(1, 4)
