@@ -1,9 +1,10 @@
 """How much each token of a row counts in the loss.
 
 The tokens of a reply that decide something are few: the first of a tool's name and of each value,
-the first of a cell and of what it takes from the request, the first words of an answer. What stands
-behind them is copied or goes without saying; it is learnt early, and outnumbers them five to one.
-So those that decide weigh more. Keys do not: guided decoding knows them.
+the one behind a value, the first of a cell, the first of what it takes from the request and the
+one behind that, the first words of an answer. The others are copied or go without saying; they
+are learnt early, and outnumber these several times. So those that decide weigh more. Keys do not:
+guided decoding knows them.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ PROMPT_SHARE = 0.12
 
 CHOICE_WEIGHT = 6.0
 """Weight of the first token of a branch's first reply, which chooses a tool or none, of that of a
-call's name, of its values, of an answer, of a cell, and of what a cell copies from the request."""
+call's name, of its values, of an answer, of a cell, and of what a cell copies from the request.
+Also of the token behind a value or a copy: where these end has to be read from the request alone,
+and two of five wrong values were cut short, most wrong lists of numbers or labels too long."""
 
 COPY_WEIGHT = 2.0
-"""Weight of the other tokens of a value, and of the one behind it: where a value ends has to be
-read from the request alone, and two of five wrong values were cut short. Also that of
-the other tokens of a cell."""
+"""Weight of the other tokens of values and cells."""
 
 
 class Weights:
@@ -54,11 +55,13 @@ class Weights:
             1.0 if own else (each if draw.chance(PROMPT_SHARE) else 0.0) for own in row.learnt
         ]
         weights[0] = 0.0
-        decisions = self.decisions(row)
+        decisions, ends = self.decisions(row), list[int]()
         for place in decisions:
             if row.ids[place - 1] in self._value:
-                rest = self._rest(row, place)
-                weights[rest.start : rest.stop] = [COPY_WEIGHT] * len(rest)
+                end = self._end(row, place)
+                weights[place:end] = [COPY_WEIGHT] * (end - place)
+                ends.append(end)
+        decisions += ends
         for asked, reply in self._replies(row):
             if cell := self._cell_in(row, reply):
                 weights[cell.start : cell.stop] = [COPY_WEIGHT] * len(cell)
@@ -104,10 +107,10 @@ class Weights:
         if start is not None:
             yield asked, range(start, len(row.ids))
 
-    def _rest(self, row: Encoded, first: int) -> range:
-        """The places of a value behind its `first`, and of the token behind the value."""
+    def _end(self, row: Encoded, first: int) -> int:
+        """The place of the token behind the value that begins at `first`."""
         behind = (at for at in range(first, len(row.ids)) if row.ids[at] in self._behind)
-        return range(first + 1, next(behind, first) + 1)
+        return next(behind, first)
 
     def _cell_in(self, row: Encoded, reply: range) -> range:
         """The places of the cell that a reply consists of; of another reply none."""
@@ -117,12 +120,12 @@ class Weights:
         return range(start, reply.stop)
 
     def _copies(self, asked: list[int], row: Encoded, cell: range) -> Iterator[int]:
-        """Where the cell begins to repeat a part of the request."""
-        known, pairs = set(asked), set(pairwise(asked))
+        """Where the cell begins to repeat a part of the request, and where it ends to."""
+        pairs = set(pairwise(asked))
+        known = {token for token in set(asked) if self._tokenizer.decode([token]).isalnum()}
         for at in cell:
             before, token = row.ids[at - 1 : at + 1]
-            goes_on = (before, token) in pairs
-            if token in known and not goes_on and self._tokenizer.decode([token]).isalnum():
+            if (before, token) not in pairs and (token in known or before in known):
                 yield at
 
 

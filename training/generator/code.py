@@ -32,7 +32,7 @@ _TASKS: tuple[tuple[Maker, float], ...] = (
     (code_text.algebra, 2),
     (code_csv.csv_file, 3),
     (code_plots.function_graph, 1.5),
-    (code_plots.chart, 1.5),
+    (code_plots.chart, 2.2),
     (code_plots.line_of_numbers, 0.4),
     (code_plots.heart, 0.3),
 )
@@ -68,7 +68,8 @@ def code_row(draw: Draw) -> Row:
     form = draw.rng.random()
     if form < _REPAIRED * draw.level:
         kind = "repair"
-        messages += [*_failed_first(draw, task), *_solved(draw, task.cell, now.printed)]
+        failed = _failed(draw, task)
+        messages += [user(task.ask), *failed, *_solved(draw, task.cell, now.printed)]
     elif form < (_REPAIRED + _SILENT) * draw.level:
         kind = "silent"
         messages += [user(task.ask), *_silent_first(draw, task, now.printed)]
@@ -92,10 +93,13 @@ def branched_row(draw: Draw) -> Row:
 
 def _beginning(draw: Draw) -> tuple[Message, ...]:
     now = random_task(draw)
-    if draw.chance(0.3 * draw.level):
-        return (*_failed_first(draw, now.task), call(PYTHON_TOOL, {"code": now.task.cell}))
+    asked = user(now.task.ask)
     solved = _solved(draw, now.task.cell, now.printed)
-    return (user(now.task.ask), *(solved if draw.chance(0.1) else solved[:1]))
+    if draw.chance(0.22 * draw.level):
+        return (asked, *_failed(draw, now.task), solved[0])
+    if draw.chance(0.05 * draw.level) and (given_up := _given_up(draw, now.task)):
+        return (asked, *given_up)
+    return (asked, *(solved if draw.chance(0.1) else solved[:1]))
 
 
 def random_task(draw: Draw) -> Standing:
@@ -129,16 +133,27 @@ def _silent_first(draw: Draw, task: Task, printed: str) -> list[Message]:
     return silent + _solved(draw, f"print({name})", printed)
 
 
-def _failed_first(draw: Draw, task: Task) -> list[Message]:
-    """The request, a cell with a mistake, and the error it gives."""
+def _failed(draw: Draw, task: Task) -> list[Message]:
+    """A cell with a mistake and the error it gives; nothing where no mistake was found."""
     mistake = with_mistake(draw, task.cell, task.files)
     if mistake is None:
-        return [user(task.ask)]
+        return []
     broken, error = mistake
     number = draw.pick((1, 1, 2, 3, draw.rng.randint(1, 9)))
     text = error.text if draw.chance(0.2) else traceback_of(broken, error, number)
-    asked = call(PYTHON_TOOL, {"code": broken}, mistaken=True)
-    return [user(task.ask), asked, observation(text)]
+    return [call(PYTHON_TOOL, {"code": broken}, mistaken=True), observation(text)]
+
+
+def _given_up(draw: Draw, task: Task) -> list[Message]:
+    """Two cells that fail, often the same one twice, and a last word that says so; nothing where
+    no mistake was found."""
+    first = _failed(draw, task)
+    second = first if draw.chance(0.6) else _failed(draw, task)
+    if not first or not second:
+        return []
+    error = second[-1].content.rstrip().split("\n")[-1]
+    reply = plain(draw, phrases("code")["answer_failed"][draw.lang], {"out": error})
+    return [*first, *second, answer(reply)]
 
 
 def _further(draw: Draw, now: Standing) -> tuple[list[Message], Standing]:

@@ -23,7 +23,7 @@ and cells, where a value of several words has blanks within."""
 
 _BRANCHED: dict[str, tuple[float, Callable[[Draw], Row]]] = {
     "tool": (0.85, tools.branched_row),
-    "code": (0.5, code.branched_row),
+    "code": (0.65, code.branched_row),
 }
 """Share of a mode's rows that are many beginnings of a conversation instead of a whole one."""
 

@@ -14,7 +14,7 @@ from training.generator.toolspec import Param, ToolSpec, Value
 from training.generator.values import person, pet
 from training.generator.wording import phrase, plain
 
-_COMPOSED = 0.35
+_COMPOSED = 0.14
 """Share of composed requests where a tool has lines of its own."""
 
 _IN_CONTEXT = 0.14

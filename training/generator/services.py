@@ -32,11 +32,19 @@ def service(draw: Draw, group: str = "", besides: str = "") -> ToolSpec:
 
 @cache
 def _entries(held_out: bool, group: str) -> tuple[dict[str, Any], ...]:
+    """What is drawn from: those with much to decide stand there twice."""
     return tuple(
         entry
         for entry in service_entries()
         if bool(entry.get("held")) == held_out and (not group or _group(entry) == group)
+        for _ in range(2 if _demanding(entry) else 1)
     )
+
+
+def _demanding(entry: dict[str, Any]) -> bool:
+    """Whether it has three parameters, or one whose value is not said as it is written."""
+    kinds = [_split_fields(line)[1].strip() for line in _lines(entry["params"])]
+    return len(kinds) > 2 or not {"bool", "enum"}.isdisjoint(kinds)
 
 
 def _from_entry(draw: Draw, entry: dict[str, Any]) -> ToolSpec:

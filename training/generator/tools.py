@@ -23,7 +23,7 @@ from training.generator.wording import phrase, plain
 _APP_SHARE = 0.12
 """Share of rows with the tools that the app ships."""
 
-_SERVICE_SHARE = 0.75
+_SERVICE_SHARE = 0.87
 """Share of everyday services among the other tools; the rest is made of random words."""
 
 _FOLLOW_UP = 0.62
@@ -76,12 +76,11 @@ def branched_row(draw: Draw) -> Row:
 
 
 def _beginning(draw: Draw, tools: Sequence[ToolSpec]) -> tuple[Message, ...]:
-    form = draw.rng.random()
-    if form < 0.05:
+    if draw.chance(0.05):
         return tuple(small_talk(draw))
-    if form < 0.05 + 0.18 * draw.level:
+    if draw.chance(0.2 * draw.level):
         return tuple(_declined(draw, tools))
-    if form < 0.3:
+    if draw.chance(0.05):
         return tuple(_calls(draw, tools, brief=True, most=8))
     tool = draw.pick(tools)
     values = tool.draw_values(draw)
