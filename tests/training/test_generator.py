@@ -16,7 +16,7 @@ from training.generator.draw import Draw
 from training.generator.lexicon import Lang, phrases
 from training.generator.mistakes import with_mistake
 from training.generator.mix import sample
-from training.generator.row import Row, random_draw
+from training.generator.row import Row, is_mistaken, random_draw
 from training.generator.templates import choose, fill
 from training.generator.tools import branched_row, tool_row
 from training.generator.wording import noisy
@@ -70,6 +70,17 @@ def test_roles_alternate_and_whole_conversations_end_with_an_answer() -> None:
             assert roles[-1] == Role.ASSISTANT
             assert all(a != b for a, b in itertools.pairwise(roles))
             assert all(m.content or m.tool_calls for m in messages)
+
+
+def test_a_cell_that_failed_twice_is_given_up_with_its_error() -> None:
+    given_up = 0
+    for messages in conversations(150, "code"):
+        failed = [m for m in messages if m.tool_calls and is_mistaken(m.tool_calls[0])]
+        if len(failed) == 2 and messages[-1].content:
+            error = messages[-2].content.rstrip().split("\n")[-1]
+            assert messages[-1].content.endswith(error)
+            given_up += 1
+    assert given_up
 
 
 def test_cells_are_plain_code() -> None:
