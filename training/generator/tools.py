@@ -78,7 +78,7 @@ def branched_row(draw: Draw) -> Row:
 def _beginning(draw: Draw, tools: Sequence[ToolSpec]) -> tuple[Message, ...]:
     if draw.chance(0.05):
         return tuple(small_talk(draw))
-    if draw.chance(0.17 * draw.level):
+    if draw.chance(0.12 * draw.level):
         return tuple(_declined(draw, tools))
     if draw.chance(0.05):
         return tuple(_calls(draw, tools, brief=True, most=8))

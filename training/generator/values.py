@@ -32,15 +32,24 @@ def hanzi(draw: Draw, count: int | None = None) -> str:
     chars = "".join(words("hanzi", "zh"))
     return "".join(
         chr(draw.rng.randint(0x4E00, 0x9F00)) if draw.chance(0.07) else draw.pick(chars)
-        for _ in range(count or draw.pick((2, 2, 3)))
+        for _ in range(count or draw.pick((2, 2, 3, 4)))
     )
+
+
+_SOUNDS = "阿尔卡洛斯特里亚姆贝西德兰格维纳波索马克拉米诺伊普罗曼达丽莎伦巴沙杰莱恩菲迪"
+
+
+def foreign(draw: Draw) -> str:
+    """A name from elsewhere as Chinese spells it, sound by sound."""
+    return "".join(draw.pick(_SOUNDS) for _ in range(draw.pick((2, 3, 3, 4, 5))))
 
 
 def city(draw: Draw) -> str:
     if draw.chance(0.5):
         return draw.pick(words("cities", draw.lang))
     if draw.lang == "zh":
-        return hanzi(draw, 2) + draw.pick(("", "", "市", "县", "镇", "村", "岛"))
+        name = foreign(draw) if draw.chance(0.4) else hanzi(draw, draw.pick((2, 2, 3)))
+        return name + draw.pick(("", "", "市", "县", "镇", "村", "岛"))
     name = coined(draw, 2).capitalize()
     if draw.chance(0.75):
         return name
@@ -52,8 +61,8 @@ def person(draw: Draw) -> str:
     if draw.lang == "zh":
         if draw.chance(0.08):
             return draw.pick(words("first_names", "en"))
-        if draw.chance(0.08):
-            return f"{hanzi(draw)}·{hanzi(draw)}"
+        if draw.chance(0.12):
+            return draw.pick((foreign(draw), f"{foreign(draw)}·{foreign(draw)}"))
         name = draw.pick(words("surnames", "zh")) + hanzi(draw, draw.pick((1, 2, 2)))
         return name + draw.pick(("老师", "医生", "经理")) if draw.chance(0.04) else name
     first = (
@@ -196,7 +205,7 @@ _PARTS: dict[str, Callable[[Draw], str | int]] = {
     "coin": coined,
     "Coin": lambda draw: coined(draw).capitalize(),
     "hanzi": hanzi,
-    "hanzi4": lambda draw: hanzi(draw, draw.pick((2, 3, 4))),
+    "hanzi4": lambda draw: draw.pick((foreign(draw), hanzi(draw, draw.pick((2, 3, 4, 5))))),
     "n": lambda draw: draw.rng.randint(1, 300),
 }
 """What stands in the lines of values.yaml besides KINDS."""
