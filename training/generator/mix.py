@@ -17,7 +17,7 @@ MODES: dict[str, Callable[[Draw], Row]] = {
 SHARES = {"tool": 0.48, "code": 0.28, "chat": 0.24}
 """Shares of rows. Calls are the hardest to learn; a tool or code row is three chat rows long."""
 
-_ENGLISH = {"tool": 0.58, "code": 0.62, "chat": 0.6}
+_ENGLISH = {"tool": 0.58, "code": 0.62, "chat": 0.42}
 """Share of English rows: it takes more tokens and was behind Chinese in every mode, most in calls
 and cells, where a value of several words has blanks within."""
 
