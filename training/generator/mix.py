@@ -14,12 +14,12 @@ MODES: dict[str, Callable[[Draw], Row]] = {
     "chat": chat.chat_row,
 }
 """What makes a whole conversation."""
-SHARES = {"tool": 0.48, "code": 0.28, "chat": 0.24}
+SHARES = {"tool": 0.60, "code": 0.15, "chat": 0.25}
 """Shares of rows. Calls are the hardest to learn; a tool or code row is three chat rows long."""
 
 _ENGLISH = {"tool": 0.58, "code": 0.62, "chat": 0.42}
-"""Share of English rows: it takes more tokens and was behind Chinese in every mode, most in calls
-and cells, where a value of several words has blanks within."""
+"""Share of English rows: it takes more tokens, and was behind Chinese in calls and cells, where a
+value of several words has blanks within; among chats Chinese was."""
 
 _BRANCHED: dict[str, tuple[float, Callable[[Draw], Row]]] = {
     "tool": (0.85, tools.branched_row),
