@@ -55,13 +55,12 @@ class Weights:
             1.0 if own else (each if draw.chance(PROMPT_SHARE) else 0.0) for own in row.learnt
         ]
         weights[0] = 0.0
-        decisions, ends = self.decisions(row), list[int]()
-        for place in decisions:
-            if row.ids[place - 1] in self._value:
-                end = self._end(row, place)
-                weights[place:end] = [COPY_WEIGHT] * (end - place)
-                ends.append(end)
-        decisions += ends
+        decisions = self.decisions(row)
+        values = [at for at in decisions if row.ids[at - 1] in self._value]
+        for start in values:
+            end = self._end(row, start)
+            weights[start:end] = [COPY_WEIGHT] * (end - start)
+            decisions.append(end)
         for asked, reply in self._replies(row):
             if cell := self._cell_in(row, reply):
                 weights[cell.start : cell.stop] = [COPY_WEIGHT] * len(cell)

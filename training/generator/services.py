@@ -43,7 +43,7 @@ def _entries(held_out: bool, group: str) -> tuple[dict[str, Any], ...]:
 
 def _demanding(entry: dict[str, Any]) -> bool:
     """Whether it has three parameters, or one whose value is not said as it is written."""
-    kinds = [_split_fields(line)[1].strip() for line in _lines(entry["params"])]
+    kinds = [_split_fields(line)[1] for line in _lines(entry["params"])]
     return len(kinds) > 2 or not {"bool", "enum"}.isdisjoint(kinds)
 
 
@@ -93,7 +93,7 @@ def _sentence(draw: Draw, about: dict[str, tuple[str, ...]]) -> str:
 
 def _param(schema: Draw, user: Draw, line: str) -> Param:
     """Read `keys | kind | English | Chinese [| options]`; alternatives stand in brackets."""
-    fields = [field.strip() for field in _split_fields(line)]
+    fields = _split_fields(line)
     name = param_name(user, user.pick(fields[0].split()))
     label = choose(user, fields[2 if user.lang == "en" else 3])
     about = choose(schema, fields[2 if schema.lang == "en" else 3])
@@ -109,7 +109,7 @@ def _param(schema: Draw, user: Draw, line: str) -> Param:
 
 
 def _split_fields(line: str) -> list[str]:
-    """Split at the bars that stand outside brackets."""
+    """Split at the bars that stand outside brackets, without the blanks around them."""
     fields, depth = [""], 0
     for char in line:
         depth += (char == "[") - (char == "]")
@@ -117,7 +117,7 @@ def _split_fields(line: str) -> list[str]:
             fields.append("")
         else:
             fields[-1] += char
-    return fields
+    return [field.strip() for field in fields]
 
 
 def _result(draw: Draw, field: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ _ONSETS = (
 _VOWELS = (*"aeioaeio", "o", "u", "ai", "ea", "io", "oo", "ou", "y")
 _CODAS = ["", "", "", "n", "r", "s", "t", "l", "m", "x", "nd", "rk"]
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+_SOUNDS = "阿尔卡洛斯特里亚姆贝西德兰格维纳波索马克拉米诺伊普罗曼达丽莎伦巴沙杰莱恩菲迪"
 
 
 def coined(draw: Draw, syllables: int | None = None) -> str:
@@ -34,9 +35,6 @@ def hanzi(draw: Draw, count: int | None = None) -> str:
         chr(draw.rng.randint(0x4E00, 0x9F00)) if draw.chance(0.07) else draw.pick(chars)
         for _ in range(count or draw.pick((2, 2, 3, 4)))
     )
-
-
-_SOUNDS = "阿尔卡洛斯特里亚姆贝西德兰格维纳波索马克拉米诺伊普罗曼达丽莎伦巴沙杰莱恩菲迪"
 
 
 def foreign(draw: Draw) -> str:
