@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from training.network import LeanGlm
+from training.network import LeanGlm, NetworkConfig
 
 CHECKPOINT = "checkpoint.pt"
 LINEAGE = "training.json"
@@ -50,6 +50,14 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     """The checkpoint of a run (it holds Python objects: load only your own)."""
     state: dict[str, Any] = torch.load(folder / CHECKPOINT, weights_only=False, map_location="cpu")
     return state
+
+
+def load_network(folder: Path) -> LeanGlm:
+    """The network of an exported model."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    network = LeanGlm(NetworkConfig.of_glm_config(config))
+    load_weights(network, folder)
+    return network
 
 
 def load_weights(network: LeanGlm, folder: Path) -> None:

@@ -1,128 +1,95 @@
-"""Measures a checkpoint on the generator's own split, greedily, with exact checks.
+"""Measures a model on the generator's own split, through the product, with exact checks.
 
-    python -m training.evaluate_generated --checkpoint DIR --tokenizer DIR [--rows 60] [--show 5]
+    python -m training.evaluate_generated [--model DIR] [--rows 40] [--show 5]
 
-"seen" rows use training wordings with fresh values; "held-out" rows use wordings, services and
-parameter names that training never uses. Every reply is asked for with the true history.
+Without arguments it measures the weights that the package ships. "held-out" rows use wordings,
+services and parameter names that training never uses, "seen" rows training wordings with fresh
+values. They are played like the acceptance set, greedily, with guided calls and with free ones.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 
-from glmdemo.families.base import build_chat_input
-from glmdemo.families.glm4_brief import GLM4_BRIEF
-from glmdemo.messages import Message, Role
-from training.checking import right_reply
-from training.checkpoints import load_checkpoint
-from training.generator.lexicon import Lang
-from training.generator.mix import MODES
-from training.generator.row import Row, random_draw
-from training.network import LeanGlm, NetworkConfig, generate
-from training.probes import probe
+from glmdemo.clients.open import open_client
+from glmdemo.models import builtin_path
+from training.acceptance.cells import open_cells
+from training.acceptance.figures import Score
+from training.acceptance.play import Outcome
+from training.acceptance.report import counted, table_header, table_line
+from training.checkpoints import load_network
+from training.evaluate import evaluate, mistakes, model_folder
+from training.own_items import SPLITS, own_items
+from training.probes import copy_probe
 from training.tokenizer import BuiltinTokenizer
 
-Report = dict[str, tuple[int, int]]
-"""Right replies and all replies, by category."""
+Runs = Mapping[str, Sequence[Outcome]]
 
-_REPLY_LIMIT = 256
-
-
-class Replier(Protocol):
-    """Anything that answers a conversation: the lean network here, a real client elsewhere."""
-
-    def reply(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> Message: ...
-
-
-class LeanReplier:
-    """Greedy replies of a training checkpoint."""
-
-    def __init__(self, checkpoint: Path, tokenizer: Path) -> None:
-        state = load_checkpoint(checkpoint)
-        self.network = LeanGlm(NetworkConfig(**state["config"])).eval()
-        self.network.load_state_dict(state["network"])
-        self.tokenizer = BuiltinTokenizer.load(tokenizer)
-        self._stops = {self.tokenizer.control_id(t): t for t in GLM4_BRIEF.stop_tokens}
-
-    def reply(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> Message:
-        ids = build_chat_input(GLM4_BRIEF, self.tokenizer, messages, tools)
-        written, stop = generate(self.network, ids, set(self._stops), _REPLY_LIMIT)
-        parser = GLM4_BRIEF.reply_parser(tools)
-        parser.feed(self.tokenizer.decode(written))
-        return parser.finish(self._stops.get(stop))[1]
+_COPY_ASKED = 0.99
+_FIGURES: Mapping[str, tuple[str, Callable[[Outcome], bool]]] = {
+    "tool: calls exactly right": ("90%", lambda outcome: outcome.check == "call"),
+    "code: cells with the right result": (
+        "92%",
+        lambda outcome: outcome.check in ("code", "repair"),
+    ),
+    "answers that quote the observation": ("", lambda outcome: outcome.check == "observed"),
+    "no call where none is wanted": ("", lambda outcome: outcome.check == "text"),
+}
+"""What is asked of held-out rows, and which steps count."""
 
 
-def evaluate(replier: Replier, rows: int, show: int = 0) -> Report:
-    """Replies to `rows` rows of each mode, language and split, judged; prints `show` mistakes."""
-    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    langs: tuple[Lang, ...] = ("en", "zh")
-    for held_out in (False, True):
-        for mode, make in MODES.items():
-            left = show
-            for index in range(rows):
-                lang = langs[index % 2]
-                row = make(random_draw(f"eval {mode} {index}", lang, held_out=held_out))
-                for name, right, text in judged(replier, row):
-                    split = "held-out" if held_out else "seen"
-                    for key in (f"{split} {name}", f"{split} {mode} {lang}"):
-                        counts[key][0] += right
-                        counts[key][1] += 1
-                    if not right and left > 0:
-                        left -= 1
-                        print(f"{split} {row.category}: {text}")
-    return {name: (right, total) for name, (right, total) in sorted(counts.items())}
+def measure(model: Path, rows: int) -> tuple[Runs, float]:
+    """Outcomes of `rows` items of each split and mode by the way calls were decoded, and the copy
+    probe, of an exported model."""
+    with closing(open_client(str(model))) as client, open_cells() as cells:
+        if cells.warning:
+            print(cells.warning)
+        runs = evaluate(client, own_items(rows), cells)
+    tokenizer = BuiltinTokenizer.load(model)
+    return runs, copy_probe(load_network(model).eval(), tokenizer, torch.device("cpu"))
 
 
-def judged(replier: Replier, row: Row) -> list[tuple[str, bool, str]]:
-    """(category, right, what happened) for each assistant message of a row."""
-    results = []
-    mode = row.category.split("/")[0]
-    for index, wanted in enumerate(row.messages):
-        if wanted.role != Role.ASSISTANT:
-            continue
-        before = row.messages[index - 1]
-        reply = replier.reply(row.messages[:index], row.tools)
-        kind = "call" if wanted.tool_calls else "reply"
-        if before.role == Role.OBSERVATION:
-            kind = "repair" if wanted.tool_calls else "answer from observation"
-        right = right_reply(reply, wanted, before, row.files)
-        told = f"{before.content!r} -> {_short(reply)} instead of {_short(wanted)}"
-        results.append((f"{mode} {kind}", right, told))
-        if row.category.startswith("code/") and kind == "call":
-            results.append((f"{row.category}", right, told))
-    return results
+def table(runs: Runs, copied: float) -> str:
+    """Markdown: right steps by split and by how calls were decoded."""
+    columns = [(split, way) for split in SPLITS for way in runs]
+    lines = table_header("what", "asked", *(f"{split}, {way}" for split, way in columns))
+    for name, (asked, chosen) in _FIGURES.items():
+        scores = [_score(runs[way], split, chosen) for split, way in columns]
+        lines.append(table_line(name, asked, *map(counted, scores)))
+    lines.append(table_line("copy probe", f"{_COPY_ASKED}", f"{copied:.3f}", *[""] * 3))
+    return "\n".join(lines)
 
 
-def _short(message: Message) -> str:
-    calls = [f"{call.name} {dict(call.arguments) or call.raw}" for call in message.tool_calls]
-    return "; ".join(calls) or repr(message.content)
+def _score(outcomes: Sequence[Outcome], split: str, chosen: Callable[[Outcome], bool]) -> Score:
+    kept = [outcome for outcome in outcomes if outcome.item.kind == split and chosen(outcome)]
+    return sum(outcome.right for outcome in kept), len(kept)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="folder of the training run")
-    parser.add_argument("--tokenizer", type=Path, required=True)
-    parser.add_argument("--rows", type=int, default=60, help="rows of each mode and split")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--model", type=Path, help="an exported model or a training run; default: the shipped one"
+    )
+    parser.add_argument("--tokenizer", type=Path, help="tokenizer of a training run")
+    parser.add_argument("--rows", type=int, default=40, help="rows of each mode and split")
     parser.add_argument("--show", type=int, default=0, help="mistakes to print of each mode")
-    parser.add_argument("--report", type=Path, help="where to write the figures as JSON")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    replier = LeanReplier(options.checkpoint, options.tokenizer)
-    report = evaluate(replier, options.rows, options.show)
-    for name, (right, total) in report.items():
-        print(f"{name:40} {right:5}/{total:<5} {right / total:4.0%}")
-    probes = probe(replier.network, replier.tokenizer, torch.device("cpu"))
-    for name, share in probes.items():
-        print(f"{name:40} {share:.3f}")
-    if options.report:
-        options.report.write_text(json.dumps(report, indent=2), encoding="utf-8")
+    begun = time.monotonic()
+    with model_folder(options.model, options.tokenizer) as model:
+        runs, copied = measure(Path(model) if model else builtin_path(), options.rows)
+    print(table(runs, copied))
+    for way, outcomes in runs.items():
+        for line in mistakes(outcomes, options.show):
+            print(f"{way}: {line}")
+    print(f"measured in {time.monotonic() - begun:.0f} s")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Shapes: batch B, sequence T, heads H, key/value heads K, head size D, hidden siz
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,18 @@ NORM_EPSILON = 1.5625e-07
 MAX_POSITIONS = 2048
 
 
+_GLM_NAMES = {
+    "vocabulary": "vocab_size",
+    "hidden": "hidden_size",
+    "inner": "intermediate_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "kv_heads": "num_key_value_heads",
+    "head_size": "head_dim",
+}
+"""Names of the sizes in transformers' GlmConfig."""
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """Sizes of a network. `hidden` is C, `inner` the width of the feed-forward part."""
@@ -33,16 +46,15 @@ class NetworkConfig:
     kv_heads: int
     head_size: int
 
+    @classmethod
+    def of_glm_config(cls, fields: Mapping[str, Any]) -> NetworkConfig:
+        """The sizes in a GlmConfig that `glm_config` made."""
+        return cls(**{size: fields[name] for size, name in _GLM_NAMES.items()})
+
     def glm_config(self) -> dict[str, Any]:
         """The fields of transformers' GlmConfig."""
         return {
-            "vocab_size": self.vocabulary,
-            "hidden_size": self.hidden,
-            "intermediate_size": self.inner,
-            "num_hidden_layers": self.layers,
-            "num_attention_heads": self.heads,
-            "num_key_value_heads": self.kv_heads,
-            "head_dim": self.head_size,
+            **{name: getattr(self, size) for size, name in _GLM_NAMES.items()},
             "attention_bias": True,
             "tie_word_embeddings": True,
             "max_position_embeddings": MAX_POSITIONS,

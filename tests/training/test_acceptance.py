@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from solutions import called, said, solutions
 
 from glmdemo.clients.scripted import ScriptedClient
 from glmdemo.messages import PYTHON_TOOL, Message, Role, ToolCall
@@ -22,11 +23,8 @@ from training.acceptance.items import (
     Answer,
     Call,
     Code,
-    Expected,
     Item,
     ItemError,
-    NoCall,
-    Printed,
     load_items,
     read_items,
 )
@@ -72,36 +70,6 @@ def _run_all(cells: dict[str, tuple[str, dict[str, str]]]) -> dict[str, tuple[st
         check=True,
     )
     return {name: tuple(result) for name, result in json.loads(done.stdout).items()}
-
-
-def _called(name: str, **arguments: object) -> Message:
-    calls = (ToolCall("1", name, arguments),)
-    return Message(Role.ASSISTANT, "", tool_calls=calls, finish_reason="tool_calls")
-
-
-def _said(text: str) -> Message:
-    return Message(Role.ASSISTANT, text, finish_reason="stop")
-
-
-def _solution(expected: Expected, before: Expected | None) -> Message:
-    match expected:
-        case Call():
-            return _called(expected.name, **expected.arguments)
-        case Code():
-            return _called(PYTHON_TOOL, code=expected.reference)
-        case Answer():
-            return _said(", ".join([*expected.all_of, *expected.any_of[:1]]) or "OK.")
-        case NoCall():
-            return _said("Hello.")
-        case Printed():
-            assert isinstance(before, Code)
-            numbers = [*before.any_number[:1], *before.numbers]
-            return _said(", ".join([*map(str, numbers), *before.texts]) or "Here it is.")
-
-
-def _solutions(item: Item) -> list[Message]:
-    wanted = [step.expected for step in item.steps]
-    return [_solution(e, wanted[i - 1] if i else None) for i, e in enumerate(wanted)]
 
 
 def _item(name: str) -> Item:
@@ -160,10 +128,10 @@ def test_reference_cells_give_the_wanted_result_and_those_to_repair_fail() -> No
 
 @pytest.mark.parametrize("item", [i for i in ITEMS if i.mode != "code"], ids=lambda i: i.name)
 def test_solutions_pass_and_nonsense_does_not(item: Item) -> None:
-    outcomes = play(item, ScriptedClient(_solutions(item)), None)
+    outcomes = play(item, ScriptedClient(solutions(item)), None)
     assert [outcome.right for outcome in outcomes] == [True] * len(item.steps)
     assert not any(outcome.malformed for outcome in outcomes)
-    nonsense = [_called("nothing_like_it", a=1)] * len(item.steps)
+    nonsense = [called("nothing_like_it", a=1)] * len(item.steps)
     outcomes = play(item, ScriptedClient(nonsense), None)
     assert not any(outcome.right for outcome in outcomes)
     assert all(outcome.malformed for outcome in outcomes)
@@ -175,11 +143,11 @@ def test_code_items_run_in_a_real_kernel_that_is_cleared_between_them() -> None:
     with open_cells() as cells:
         for name in names:
             item = _item(name)
-            outcomes = play(item, ScriptedClient(_solutions(item)), cells)
+            outcomes = play(item, ScriptedClient(solutions(item)), cells)
             assert all(outcome.right for outcome in outcomes), name
         item = _item("code.en.csv-sum")
         missing = replace(item, files={})
-        broken = [*_solutions(item)[:1], _said("I do not know.")]
+        broken = [*solutions(item)[:1], said("I do not know.")]
         outcomes = play(missing, ScriptedClient(broken), cells)
         assert [outcome.right for outcome in outcomes] == [False, False]
 
@@ -187,11 +155,11 @@ def test_code_items_run_in_a_real_kernel_that_is_cleared_between_them() -> None:
 def test_what_counts_as_malformed() -> None:
     tools = _item("tool.en.tide").tools
     good = {"port_name": "Ems", "day": "2027-01-01"}
-    assert not malformed(_called("tide_lookup_v2", **good), tools)
-    assert not malformed(_said("Hello"), tools)
-    assert malformed(_called("tide_lookup", **good), tools)
-    assert malformed(_called("tide_lookup_v2", port_name="Ems"), tools)
-    assert malformed(_called("tide_lookup_v2", **good, more=1), tools)
+    assert not malformed(called("tide_lookup_v2", **good), tools)
+    assert not malformed(said("Hello"), tools)
+    assert malformed(called("tide_lookup", **good), tools)
+    assert malformed(called("tide_lookup_v2", port_name="Ems"), tools)
+    assert malformed(called("tide_lookup_v2", **good, more=1), tools)
     unreadable = ToolCall("1", "tide_lookup_v2", good, error="no JSON")
     assert malformed(Message(Role.ASSISTANT, "", tool_calls=(unreadable,)), tools)
 
@@ -201,16 +169,16 @@ def test_what_counts_as_right() -> None:
     assert right_output(Message(Role.OBSERVATION, "3.5777087639831554\n"), wanted)
     failed = Message(Role.OBSERVATION, "3.578", outputs=(ErrorOutput("E", "3.578"),))
     assert not right_output(failed, wanted)
-    assert quotes(_said("结果是3.58。"), failed, wanted)
-    assert not quotes(_said("结果是13.58。"), failed, wanted)
-    assert not quotes(_called(PYTHON_TOOL, code="print(3.578)"), failed, wanted)
+    assert quotes(said("结果是3.58。"), failed, wanted)
+    assert not quotes(said("结果是13.58。"), failed, wanted)
+    assert not quotes(called(PYTHON_TOOL, code="print(3.578)"), failed, wanted)
     listed = Code("", texts=("4, 13, 29",))
     assert right_output(Message(Role.OBSERVATION, "4 13 29\n"), listed)
     assert not right_output(Message(Role.OBSERVATION, "4, 1329"), listed)
     assert set(numbers_in("1,234 and -2, x3 4.5。6")) == {1, 234, 1234, -2, 4.5, 6}
-    assert right_answer(_said("So: A-1, Yes"), Answer(("A-1",), ("yes",), ("no.",)))
-    assert not right_answer(_said("a-1 yes"), Answer(("A-1",)))
-    assert not right_answer(_said("  "), Answer())
+    assert right_answer(said("So: A-1, Yes"), Answer(("A-1",), ("yes",), ("no.",)))
+    assert not right_answer(said("a-1 yes"), Answer(("A-1",)))
+    assert not right_answer(said("  "), Answer())
 
 
 @pytest.mark.parametrize(
@@ -240,9 +208,9 @@ def test_a_wrong_item_is_named(text: str, says: str) -> None:
 def _played(names: list[str], wrong: str = "") -> list[Outcome]:
     outcomes = []
     for name in names:
-        replies = _solutions(_item(name))
+        replies = solutions(_item(name))
         if name == wrong:
-            replies[0] = _said("What?")
+            replies[0] = said("What?")
         outcomes += play(_item(name), ScriptedClient(replies), None)
     return outcomes
 

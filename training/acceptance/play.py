@@ -111,7 +111,7 @@ class _Player:
         return [self._outcome(number, step) for number, step in enumerate(self._item.steps)]
 
     def _outcome(self, number: int, step: Step) -> Outcome:
-        check = _check_of(self._item, number, step)
+        check = _check_of(step)
         if step.user is not None:
             self._add(Message(Role.USER, step.user))
         reply = self._next(Role.ASSISTANT)
@@ -178,9 +178,9 @@ class _Player:
         self._conversation = self._conversation.append(message)
 
 
-def _check_of(item: Item, number: int, step: Step) -> str:
+def _check_of(step: Step) -> str:
     if isinstance(step.expected, Code):
-        return "repair" if item.kind == "repair" and number == 0 else "code"
+        return "repair" if step.user is None else "code"
     if isinstance(step.expected, Call):
         return "call"
     return "observed" if step.user is None else "text"

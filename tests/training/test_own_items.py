@@ -1,0 +1,70 @@
+"""The generator's own split: its rows as items that can be passed."""
+
+from __future__ import annotations
+
+import pytest
+from solutions import said, solutions
+
+from glmdemo.clients.scripted import ScriptedClient
+from training.acceptance.cells import open_cells
+from training.acceptance.items import Answer, Call, Code, Item
+from training.acceptance.play import Outcome, play
+from training.evaluate_generated import table
+from training.own_items import own_items, quoted_values
+
+ITEMS = own_items(24)
+
+
+def _passed(mode: str) -> list[Item]:
+    return [item for item in ITEMS if item.mode == mode]
+
+
+def test_half_of_each_split_is_chinese_and_names_are_unique() -> None:
+    assert len({item.name for item in ITEMS}) == len(ITEMS) == 96
+    for split in ("held-out", "seen"):
+        langs = [item.language for item in ITEMS if item.kind == split]
+        assert langs.count("zh") == langs.count("en") == 24
+
+
+def test_what_the_row_says_passes_and_silence_does_not() -> None:
+    for item in _passed("tool"):
+        assert all(o.right for o in play(item, ScriptedClient(solutions(item)), None)), item
+        asked = [isinstance(step.expected, Call | Answer) for step in item.steps]
+        quiet = play(item, ScriptedClient([said("Hm.")] * len(item.steps)), None)
+        assert [not outcome.right for outcome in quiet] == asked
+
+
+@pytest.mark.kernel
+def test_cells_run_in_the_kernel_and_mistaken_ones_are_history() -> None:
+    mistaken = [item for item in _passed("code") if item.history][:4]
+    assert mistaken
+    others = [i for i in _passed("code") if not i.history and isinstance(i.steps[0].expected, Code)]
+    with open_cells() as cells:
+        for item in [*mistaken, *others[:6]]:
+            outcomes = play(item, ScriptedClient(solutions(item)), cells)
+            assert all(outcome.right for outcome in outcomes), item
+            assert (outcomes[0].check == "repair") == bool(item.history)
+
+
+def test_values_to_quote() -> None:
+    assert quoted_values('{"a": 3, "b": {"c": ["x", true]}}') == ["3", "x", "true"]
+    assert quoted_values("time: 10:30\nplace: Ems") == ["10:30", "Ems"]
+    assert quoted_values("No such ticket.") == ["No such ticket."]
+    assert quoted_values("ValueError: x: y") == ["ValueError: x: y"]
+
+
+def test_the_table_counts_by_split_and_by_way() -> None:
+    runs: dict[str, list[Outcome]] = {"guided": [], "free": []}
+    for item in _passed("tool"):
+        runs["guided"] += play(item, ScriptedClient(solutions(item)), None)
+        runs["free"] += play(item, ScriptedClient([said("Hm.")] * len(item.steps)), None)
+    held, seen = (
+        sum(o.check == "call" for o in runs["guided"] if o.item.kind == split)
+        for split in ("held-out", "seen")
+    )
+    lines = table(runs, 0.5).splitlines()
+    assert lines[2] == (
+        f"| tool: calls exactly right | 90% | 100% ({held}/{held}) | 0% (0/{held}) "
+        f"| 100% ({seen}/{seen}) | 0% (0/{seen}) |"
+    )
+    assert lines[-1].startswith("| copy probe | 0.99 | 0.500 |")
