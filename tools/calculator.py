@@ -3,6 +3,7 @@
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable
 
 from glmdemo.tools import ToolError, tool
@@ -12,6 +13,8 @@ MAX_BITS = 4_096  # of a whole number: about 1,200 digits
 MAX_ROUNDING = 100  # digits
 
 Number = int | float
+
+TIMES = re.compile(r"(?<=[\d)])(?<!\b0) ?[xX] ?(?=[\d(])")  # 3 x 4, but not 0x10
 
 
 def rounded(number: Number, digits: int = 0) -> Number:
@@ -47,7 +50,8 @@ OPERATORS: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
 @tool
 def calculator(expression: str) -> str:
     """Compute an arithmetic expression such as (3 + 4) * 2 ** 10 or sqrt(2)."""
-    text = expression.translate(str.maketrans("×÷−^（）", "*/-^()")).replace("^", "**")
+    text = expression.translate(str.maketrans("×·÷−^（）", "**/-^()")).replace("^", "**")
+    text = TIMES.sub("*", text)
     if len(text) > MAX_LENGTH:
         raise ToolError(f"The expression is longer than {MAX_LENGTH} characters.")
     try:

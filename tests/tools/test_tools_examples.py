@@ -49,6 +49,8 @@ def test_all_load_and_their_schemas_are_short() -> None:
         ("0.1 + 0.2", "0.3"),
         ("sqrt(2) * pi", "4.44288293816"),
         ("round(2.567, 1)", "2.6"),
+        ("12x3·2 X (1)", "72"),
+        ("0x10", "16"),
     ],
 )
 def test_calculator(expression: str, result: str) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from glmdemo.messages import Message
 from glmdemo.modes import TOOL
+from training.generator import code_numbers
 from training.generator.answers import quote_error, quote_pairs, quote_text
 from training.generator.chat import small_talk, system_prompt
-from training.generator.code_numbers import typed_expression
 from training.generator.draw import Draw
 from training.generator.lexicon import phrases, words
 from training.generator.row import Row, answer, call, observation, user
@@ -34,6 +34,9 @@ _UNITS = (
 )
 _OFFLINE = "The weather service cannot be reached: this tool needs an internet connection."
 _DEFAULT_SEED = 0
+
+_IN_WORDS = 0.35
+"""Share of requests for the calculator that put the operation into words."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +105,21 @@ def _ask(draw: Draw, kind: str, **slots: object) -> str:
 
 
 def _calculator(draw: Draw) -> Exchange:
-    shown, code = typed_expression(draw)
+    if draw.chance(_IN_WORDS):
+        task = draw.pick((code_numbers.words, code_numbers.percentage))(draw)
+        shown = code = _printed(task.cell)
+        ask = task.ask
+    else:
+        shown, code = code_numbers.typed_expression(draw)
+        ask = phrase(draw, phrases("code")["expression"][draw.lang], {"e": shown})
     result = eval(code)  # noqa: S307 - an expression made of our own numbers
     text = str(result) if isinstance(result, int) else f"{result:.12g}"
-    ask = phrase(draw, phrases("code")["expression"][draw.lang], {"e": shown})
     return Exchange(ask, "calculator", {"expression": shown}, text, quote_text(draw, text))
+
+
+def _printed(cell: str) -> str:
+    """The expression that a cell prints."""
+    return cell.removeprefix("print(").removeprefix("round(").removesuffix(")").removesuffix(", 6)")
 
 
 def _time(draw: Draw) -> Exchange:

@@ -46,7 +46,7 @@ def _turns(draw: Draw) -> list[Turn]:
     if draw.chance(0.45):
         return memory(draw, _single)
     count = draw.pick((1, 1, 1, 2, 3)) if draw.level > 0.3 else 1
-    return [_single(draw) for _ in range(count)]
+    return [_single(draw), *(_single(draw.now_and_then_in_other_lang()) for _ in range(count - 1))]
 
 
 def _single(draw: Draw) -> Turn:
@@ -136,7 +136,7 @@ def echo(draw: Draw) -> Turn:
 
 
 def _words_to_echo(draw: Draw) -> dict[str, str]:
-    other = draw.with_lang("zh" if draw.lang == "en" else "en")
+    other = draw.in_other_lang()
     kinds = {name: str(value(draw, name)) for name in ("word", "phrase", "code", "person", "city")}
     return {**kinds, "foreign": word(other), "n": str(value(draw, "int"))}
 

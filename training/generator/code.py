@@ -77,7 +77,7 @@ def code_row(draw: Draw) -> Row:
         messages += [user(task.ask), *_solved(draw, task.cell, now.printed)]
     files = dict(task.files)
     while draw.chance(_FOLLOW_UP) and len(messages) < 16:
-        said, now = _further(draw, now)
+        said, now = _further(draw.now_and_then_in_other_lang(), now)
         messages += said
         files |= now.task.files
     return Row(f"code/{kind}", draw.lang, tuple(messages), (PYTHON_SCHEMA,), files)

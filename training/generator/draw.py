@@ -11,6 +11,8 @@ from training.generator.lexicon import Lang
 
 T = TypeVar("T")
 
+_CHANGED_LANG = 0.08
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -35,3 +37,10 @@ class Draw:
 
     def with_lang(self, lang: Lang) -> Draw:
         return replace(self, lang=lang)
+
+    def in_other_lang(self) -> Draw:
+        return self.with_lang("zh" if self.lang == "en" else "en")
+
+    def now_and_then_in_other_lang(self) -> Draw:
+        """For a further request: a few users change the language within a conversation."""
+        return self.in_other_lang() if self.chance(_CHANGED_LANG) else self

@@ -51,7 +51,7 @@ def _from_entry(draw: Draw, entry: dict[str, Any]) -> ToolSpec:
     names = entry["names"][0].split()
     schema_lang = draw
     if draw.chance(0.06 if draw.lang == "zh" else 0.03):
-        schema_lang = draw.with_lang("en" if draw.lang == "zh" else "zh")
+        schema_lang = draw.in_other_lang()
     params = tuple(_param(schema_lang, draw, line) for line in _lines(entry["params"]))
     if not distinct(draw, params):
         return _from_entry(draw, entry)
@@ -64,7 +64,7 @@ def _from_entry(draw: Draw, entry: dict[str, Any]) -> ToolSpec:
         ask=entry["ask"][draw.lang],
         result=tuple(_result(draw, field) for field in entry["result"][0].split()),
         wants=entry["wants"][draw.lang] if "wants" in entry else (),
-        similar=partial(service, group=group, besides=topic) if _alike(group) > 1 else None,
+        similar=partial(service, group=group, besides=topic) if _alike(entry) else None,
     )
 
 
@@ -72,10 +72,10 @@ def _group(entry: dict[str, Any]) -> str:
     return entry["group"][0] if "group" in entry else ""
 
 
-@cache
-def _alike(group: str) -> int:
-    """How many services are easily taken for each other."""
-    return sum(bool(group) and _group(entry) == group for entry in service_entries())
+def _alike(entry: dict[str, Any]) -> bool:
+    """Whether there are others that are easily taken for it."""
+    others = _entries(bool(entry.get("held")), _group(entry)) if _group(entry) else ()
+    return any(other is not entry for other in others)
 
 
 def _topic(entry: dict[str, Any]) -> str:
