@@ -46,6 +46,7 @@ _PLAIN = {
 """What everybody asks first; below full level these come more often."""
 
 _LONGEST_OUTPUT = 140
+_TALK = 0.06
 _FOLLOW_UP = 0.45
 _BRANCHES = 5
 _REPAIRED = 0.22
@@ -58,8 +59,8 @@ def code_row(draw: Draw) -> Row:
     messages: list[Message] = []
     if draw.chance(0.12 * draw.level):
         messages.append(system_prompt(draw))
-    if draw.chance(0.06):
-        messages += refusal(draw).messages() if draw.chance(0.5) else small_talk(draw)
+    if draw.chance(_TALK):
+        messages += _talk(draw)
         return Row("code/talk", draw.lang, tuple(messages), (PYTHON_SCHEMA,))
     if draw.chance(0.05):
         messages += small_talk(draw)
@@ -92,6 +93,8 @@ def branched_row(draw: Draw) -> Row:
 
 
 def _beginning(draw: Draw) -> tuple[Message, ...]:
+    if draw.chance(_TALK):
+        return tuple(_talk(draw))
     now = random_task(draw)
     asked = user(now.task.ask)
     solved = _solved(draw, now.task.cell, now.printed)
@@ -100,6 +103,11 @@ def _beginning(draw: Draw) -> tuple[Message, ...]:
     if draw.chance(0.05 * draw.level) and (given_up := _given_up(draw, now.task)):
         return (asked, *given_up)
     return (asked, *(solved if draw.chance(0.1) else solved[:1]))
+
+
+def _talk(draw: Draw) -> list[Message]:
+    """What needs no cell."""
+    return refusal(draw).messages() if draw.chance(0.5) else small_talk(draw)
 
 
 def random_task(draw: Draw) -> Standing:
