@@ -23,28 +23,31 @@ def measure_and_write(model: Path, passing: Path | None = None) -> Report:
 
     The main figures are kept beside the weights, in the entry of their last run.
     """
+    from training import evaluate_generated
     from training.acceptance.passing import choose_passing, write_passing
     from training.evaluate import measure
 
     runs, report = measure(str(model))
+    own = evaluate_generated.table(*evaluate_generated.measure(model))
     *earlier, last = read_lineage(model)
     write_lineage([*earlier, {**last, "reached": in_short(report)}], model)
-    write_card(model, report)
+    write_card(model, report, own)
     if passing is not None:
         write_passing(choose_passing(runs.values()), passing)
     return report
 
 
-def write_card(model: Path, report: Report | None) -> None:
-    """Write MODEL_CARD.md of the exported model in `model`, with the figures of `report`."""
+def write_card(model: Path, report: Report | None, own: str = "") -> None:
+    """Write MODEL_CARD.md of the exported model in `model`, with the figures of `report` and the
+    table of the generator's own split."""
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    card = model_card(read_lineage(model), report, config["glmdemo_family"])
+    card = model_card(read_lineage(model), report, own, config["glmdemo_family"])
     (model / "MODEL_CARD.md").write_text(card, encoding="utf-8")
 
 
-def model_card(lineage: Lineage, report: Report | None, family: str) -> str:
-    """Markdown. `lineage` are the runs that made the weights; `report` measured these; `family`
-    is the name of their chat format."""
+def model_card(lineage: Lineage, report: Report | None, own: str, family: str) -> str:
+    """Markdown. `lineage` are the runs that made the weights; `report` and the table `own` measured
+    these; `family` is the name of their chat format."""
     return (
         _TEMPLATE.read_text(encoding="utf-8")
         .replace("{date}", lineage[-1]["ended"])
@@ -54,6 +57,7 @@ def model_card(lineage: Lineage, report: Report | None, family: str) -> str:
         .replace("{runs}", _runs(lineage))
         .replace("{measured}", _measured(report))
         .replace("{figures}", markdown(report) if report else _UNMEASURED)
+        .replace("{own}", own or _UNMEASURED)
     )
 
 

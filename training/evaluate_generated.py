@@ -31,6 +31,9 @@ from training.tokenizer import BuiltinTokenizer
 
 Runs = Mapping[str, Sequence[Outcome]]
 
+ROWS = 40
+"""Items of each mode and split."""
+
 _COPY_ASKED = 0.99
 _FIGURES: Mapping[str, tuple[str, Callable[[Outcome], bool]]] = {
     "tool: calls exactly right": ("90%", lambda outcome: outcome.check == "call"),
@@ -44,7 +47,7 @@ _FIGURES: Mapping[str, tuple[str, Callable[[Outcome], bool]]] = {
 """What is asked of held-out rows, and which steps count."""
 
 
-def measure(model: Path, rows: int) -> tuple[Runs, float]:
+def measure(model: Path, rows: int = ROWS) -> tuple[Runs, float]:
     """Outcomes of `rows` items of each split and mode by the way calls were decoded, and the copy
     probe, of an exported model."""
     with closing(open_client(str(model))) as client, open_cells() as cells:
@@ -62,7 +65,8 @@ def table(runs: Runs, copied: float) -> str:
     for name, (asked, chosen) in _FIGURES.items():
         scores = [_score(runs[way], split, chosen) for split, way in columns]
         lines.append(table_line(name, asked, *map(counted, scores)))
-    lines.append(table_line("copy probe", f"{_COPY_ASKED}", f"{copied:.3f}", *[""] * 3))
+    empty = [""] * (len(columns) - 1)
+    lines.append(table_line("copy probe", f"{_COPY_ASKED}", f"{copied:.3f}", *empty))
     return "\n".join(lines)
 
 
@@ -79,7 +83,7 @@ def main() -> None:
         "--model", type=Path, help="an exported model or a training run; default: the shipped one"
     )
     parser.add_argument("--tokenizer", type=Path, help="tokenizer of a training run")
-    parser.add_argument("--rows", type=int, default=40, help="rows of each mode and split")
+    parser.add_argument("--rows", type=int, default=ROWS, help="rows of each mode and split")
     parser.add_argument("--show", type=int, default=0, help="mistakes to print of each mode")
     options = parser.parse_args()
     begun = time.monotonic()

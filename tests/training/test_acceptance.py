@@ -251,11 +251,13 @@ def test_the_card_keeps_what_each_run_reached(
     report = {"rows": rows, "details": {"guided": {}}, "date": "today", "commit": ""}
     monkeypatch.setattr("training.evaluate.measure", lambda model: ({}, report))
     monkeypatch.setattr("training.card.markdown", lambda report: "")
+    monkeypatch.setattr("training.evaluate_generated.measure", lambda model: ({}, 0.75))
     measure_and_write(tmp_path)
     card = (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "| 7 | 1 | 25% (1/4) |  |" in card
     assert "| 7 | 1 |  | 75% (3/4) |" in card
     assert "`glm4-brief`" in card
+    assert "| copy probe | 0.99 | 0.750 |" in card
 
 
 def row_of(name: str, short: str, score: tuple[int, int]) -> dict[str, Any]:
