@@ -6,10 +6,11 @@ import itertools
 import json
 import random
 import re
+from collections import Counter
 
 from training.generator.copying import FIRST_TEXT_ID
 from training.generator.draw import Draw
-from training.generator.matching import Matching
+from training.generator.matching import SWITCHES, Matching
 from training.tokenizer import BuiltinTokenizer
 
 
@@ -17,6 +18,7 @@ def test_a_request_says_all_that_its_call_needs(tokenizer: BuiltinTokenizer) -> 
     matching = Matching(tokenizer, tokenizer.size, FIRST_TEXT_ID + 256)
     draw = Draw(random.Random(1))
     calls = 0
+    kinds: Counter[str] = Counter()
     for _ in range(60):
         shared, branches = matching.row(draw)
         assert not any(shared.learnt)
@@ -29,7 +31,23 @@ def test_a_request_says_all_that_its_call_needs(tokenizer: BuiltinTokenizer) -> 
             name, arguments = tokenizer.decode(written[:-1]).split("\n")
             assert name in names
             for key, value in json.loads(arguments).items():
-                assert f'"name": "{key}"' in prompt
-                assert value in tokenizer.decode(asked)
+                about = re.search(rf'{{([^{{}}]*), "name": "{key}"}}', prompt)
+                assert about
+                schema = json.loads("{" + about[1] + "}")
+                kinds[schema["type"]] += 1
+                request = tokenizer.decode(asked)
+                if value is True or value is False:
+                    assert schema["type"] == "boolean"
+                    label = schema["description"]  # sometimes with fillers in it
+                    unwanted = [form for switch in SWITCHES for form in switch[False]]
+                    if label in request:
+                        negated = any(f"{a}{label}{b}" in request for a, b in unwanted)
+                        assert negated == (not value)
+                        kinds[str(value)] += 1
+                else:
+                    assert value in request
+                    assert value in schema.get("enum", [value])
+                    kinds["enum"] += "enum" in schema
             calls += 1
     assert calls == 240
+    assert min(kinds[kind] for kind in ("string", "enum", "boolean", "True", "False")) > 20

@@ -8,6 +8,7 @@ choice between two tools to chance.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,24 +24,38 @@ _FILLERS = (
 )
 """Words that mean nothing to the choice, English and Chinese."""
 
+SWITCHES = (
+    {
+        True: (("with ", ""), ("", ""), ("", " on")),
+        False: (("without ", ""), ("no ", ""), ("", " off")),
+    },
+    {True: (("要", ""), ("", ""), ("", "打开")), False: (("不要", ""), ("不", ""), ("", "关掉"))},
+)
+"""What stands before and behind the label of what is wanted (True) or not, English and Chinese."""
+
 _LINKS = ((" ", " ", ": ", " is ", " = ", "="), ("", "", "是", "：", "为", ": "))
 """What stands between a label and its value, English and Chinese."""
 
 
 @dataclass(frozen=True)
 class _Speech:
-    """How words are written: what stands between them, words that mean nothing, and what stands
-    between a label and its value."""
+    """How words are written: what stands between them, words that mean nothing, what stands
+    between a label and its value, and around one that is wanted or not."""
 
     space: Ids
     fillers: list[Ids]
     links: list[Ids]
+    switches: dict[bool, list[tuple[Ids, Ids]]]
 
 
 @dataclass(frozen=True)
 class _Parameter:
+    """A text; one of `options` where there are any; true or false where it is a `switch`."""
+
     label: list[Ids]
     key: Ids
+    options: tuple[Ids, ...] = ()
+    switch: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,8 +78,14 @@ class Matching:
                 self._text(space),
                 [self._text(word) for word in fillers.split()],
                 [self._text(link) for link in links],
+                {
+                    wanted: [(self._text(before), self._text(after)) for before, after in around]
+                    for wanted, around in switches.items()
+                },
             )
-            for space, fillers, links in zip((" ", ""), _FILLERS, _LINKS, strict=True)
+            for space, fillers, links, switches in zip(
+                (" ", ""), _FILLERS, _LINKS, SWITCHES, strict=True
+            )
         ]
 
     def row(self, draw: Draw) -> tuple[Encoded, Iterator[Encoded]]:
@@ -74,20 +95,31 @@ class Matching:
         speech = draw.pick(self._speeches)
         if plain:
             speech = replace(speech, fillers=[], links=[speech.space])
-        tools = [self._tool(draw, plain) for _ in range(draw.pick((1, 2, 2, 3, 4)))]
+        tools = [self._tool(draw, plain, speech) for _ in range(draw.pick((1, 2, 2, 3, 4)))]
         shared = [*self._control("[gMASK]", "<sop>", "<|system|>"), *self._text("\n")]
         for number, tool in enumerate(tools):
             shared += self._section(draw, tool, speech, "\n\n" if number else "")
         return _encoded(shared, []), self._branches(draw, tools, speech)
 
-    def _tool(self, draw: Draw, plain: bool) -> _Tool:
-        counts = (0, 1) if plain else (0, 1, 1, 2, 3)
-        parameters = [
-            _Parameter(self._words(draw, (1,) if plain else (1, 1, 2)), self._word(draw))
-            for _ in range(draw.pick(counts))
-        ]
+    def _tool(self, draw: Draw, plain: bool, speech: _Speech) -> _Tool:
+        if plain:
+            parameters = [
+                _Parameter(self._words(draw, (1,)), self._word(draw))
+                for _ in range(draw.pick((0, 1)))
+            ]
+        else:
+            parameters = [self._parameter(draw, speech) for _ in range(draw.pick((0, 1, 1, 2, 3)))]
         about = self._words(draw, (1,) if plain else (1, 2, 3, 4))
         return _Tool(about, self._word(draw), tuple(parameters))
+
+    def _parameter(self, draw: Draw, speech: _Speech) -> _Parameter:
+        label, key = self._words(draw, (1, 1, 2)), self._word(draw)
+        kind = draw.rng.choices(("text", "choice", "switch"), (5, 3, 2))[0]
+        options: tuple[Ids, ...] = ()
+        if kind == "choice":
+            words = [self._words(draw, (1, 1, 2)) for _ in range(draw.pick((2, 3, 4)))]
+            options = tuple(_written(draw, option, speech, 0.0) for option in words)
+        return _Parameter(label, key, options, switch=kind == "switch")
 
     def _words(self, draw: Draw, counts: Sequence[int]) -> list[Ids]:
         return [self._word(draw) for _ in range(draw.pick(counts))]
@@ -99,8 +131,15 @@ class Matching:
         """A tool behind the text `after`. What the tokenizer would join is encoded together."""
         ids = [*self._text(after + '{"parameters": [')]
         for number, parameter in enumerate(tool.parameters):
-            begun = ', {"type": "string", "description": "'
-            ids += self._text(begun if number else begun[2:])
+            begun = ', {"type": "' if number else '{"type": "'
+            begun += "boolean" if parameter.switch else "string"
+            if parameter.options:
+                ids += self._text(begun + '", "enum": ["')
+                for at, option in enumerate(parameter.options):
+                    ids += [*self._text('", "' if at else ""), *option]
+                ids += self._text('"], "description": "')
+            else:
+                ids += self._text(begun + '", "description": "')
             ids += _written(draw, parameter.label, speech, 0.1)
             ids += [*self._text('", "name": "'), *parameter.key, *self._text('"}')]
         ids += self._text('], "description": "')
@@ -110,28 +149,43 @@ class Matching:
     def _branches(self, draw: Draw, tools: Sequence[_Tool], speech: _Speech) -> Iterator[Encoded]:
         while True:
             tool = draw.pick(tools)
-            values = [
-                _written(draw, self._words(draw, (1, 1, 2, 3)), speech, 0.0)
-                for _ in tool.parameters
-            ]
+            values = [self._value(draw, parameter, speech) for parameter in tool.parameters]
             asked = [*self._control("<|user|>"), *self._text("\n")]
             asked += self._request(draw, tool, values, speech)
             asked += self._control("<|assistant|>")
             called = [*tool.name, *self._text('\n{"' if values else "\n{}")]
             for number, (parameter, value) in enumerate(zip(tool.parameters, values, strict=True)):
-                called += self._text('", "') if number else []
-                called += [*parameter.key, *self._text('": "'), *value]
-            called += [*self._text('"}' if values else ""), *self._control("<|observation|>")]
-            yield _encoded(asked, called)
+                called += parameter.key
+                end = "}" if number == len(values) - 1 else ', "'
+                if isinstance(value, bool):
+                    called += self._text('": ') + self._text(json.dumps(value)) + self._text(end)
+                else:
+                    called += [*self._text('": "'), *value, *self._text('"' + end)]
+            yield _encoded(asked, [*called, *self._control("<|observation|>")])
 
-    def _request(self, draw: Draw, tool: _Tool, values: Sequence[Ids], speech: _Speech) -> Ids:
-        """Words of the description, values with their labels, and others, in any order. One value
+    def _value(self, draw: Draw, parameter: _Parameter, speech: _Speech) -> Ids | bool:
+        if parameter.switch:
+            return draw.chance(0.5)
+        if parameter.options:
+            return draw.pick(parameter.options)
+        return _written(draw, self._words(draw, (1, 1, 2, 3)), speech, 0.0)
+
+    def _request(
+        self, draw: Draw, tool: _Tool, values: Sequence[Ids | bool], speech: _Speech
+    ) -> Ids:
+        """Words of the description, values with their labels, and others, in any order. A value
         may stand without its label where nothing could be taken for it."""
         parts = [draw.rng.sample(tool.about, draw.rng.randint(1, len(tool.about)))]
         bare = len(values) == 1 and speech.fillers and draw.chance(0.3)
         for parameter, value in zip(tool.parameters, values, strict=True):
             label = _written(draw, parameter.label, speech, 0.0)
-            parts.append([value if bare else [*label, *draw.pick(speech.links), *value]])
+            if isinstance(value, bool):
+                before, after = draw.pick(speech.switches[value])
+                parts.append([[*before, *label, *after]])
+            elif bare or (parameter.options and draw.chance(0.6)):
+                parts.append([value])
+            else:
+                parts.append([[*label, *draw.pick(speech.links), *value]])
         if speech.fillers and not bare and draw.chance(0.3):
             parts.append([draw.pick(speech.fillers), *self._words(draw, (1, 2))])
         draw.rng.shuffle(parts)
