@@ -85,8 +85,8 @@ def code_row(draw: Draw) -> Row:
 
 
 def branched_row(draw: Draw) -> Row:
-    """Ways in which a conversation in code mode begins: most end with the first cell that is
-    right, which is what has to be learnt."""
+    """Ways in which a conversation in code mode begins: most end with the first or second cell
+    that is right, which is what has to be learnt."""
     shared = (system_prompt(draw),) if draw.chance(0.12 * draw.level) else ()
     branches = tuple(_beginning(draw) for _ in range(_BRANCHES))
     return Row("code/branches", draw.lang, shared, (PYTHON_SCHEMA,), branches=branches)
@@ -102,6 +102,9 @@ def _beginning(draw: Draw) -> tuple[Message, ...]:
         return (asked, *_failed(draw, now.task), solved[0])
     if draw.chance(0.05 * draw.level) and (given_up := _given_up(draw, now.task)):
         return (asked, *given_up)
+    if draw.chance(0.35):
+        said, _ = _further(draw.now_and_then_in_other_lang(), now)
+        return (asked, *solved, *said[:2])
     return (asked, *(solved if draw.chance(0.1) else solved[:1]))
 
 

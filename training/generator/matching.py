@@ -114,7 +114,7 @@ class Matching:
 
     def _parameter(self, draw: Draw, speech: _Speech) -> _Parameter:
         label, key = self._words(draw, (1, 1, 2)), self._word(draw)
-        kind = draw.rng.choices(("text", "choice", "switch"), (5, 3, 2))[0]
+        kind = draw.rng.choices(("text", "choice", "switch"), (4, 4, 2))[0]
         options: tuple[Ids, ...] = ()
         if kind == "choice":
             words = [self._words(draw, (1, 1, 2)) for _ in range(draw.pick((2, 3, 4)))]

@@ -163,10 +163,13 @@ def _method_of_list(draw: Draw, cell: str) -> str:
 
 
 def _indented(draw: Draw, cell: str) -> str:
-    lines = cell.split("\n")
+    """A blank before a line; IPython forgives it before the first one."""
+    first, *lines = cell.split("\n")
+    if not lines:
+        return cell
     at = draw.rng.randrange(len(lines))
     lines[at] = "    " + lines[at]
-    return "\n".join(lines)
+    return "\n".join((first, *lines))
 
 
 _MISTAKES: tuple[Callable[[Draw, str], str], ...] = (
