@@ -19,7 +19,7 @@ def test_a_request_says_all_that_its_call_needs(tokenizer: BuiltinTokenizer) -> 
     draw = Draw(random.Random(1))
     calls = 0
     kinds: Counter[str] = Counter()
-    for _ in range(60):
+    for _ in range(120):
         shared, branches = matching.row(draw)
         assert not any(shared.learnt)
         prompt = tokenizer.decode(shared.ids)
@@ -49,5 +49,5 @@ def test_a_request_says_all_that_its_call_needs(tokenizer: BuiltinTokenizer) -> 
                     assert value in schema.get("enum", [value])
                     kinds["enum"] += "enum" in schema
             calls += 1
-    assert calls == 240
+    assert calls == 480
     assert min(kinds[kind] for kind in ("string", "enum", "boolean", "True", "False")) > 20
