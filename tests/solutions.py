@@ -6,7 +6,7 @@ from glmdemo.messages import PYTHON_TOOL, Message, Role, ToolCall
 from training.acceptance.items import Answer, Call, Code, Expected, Item, NoCall, Printed
 
 
-def called(name: str, **arguments: object) -> Message:
+def called(name: str, /, **arguments: object) -> Message:
     calls = (ToolCall("1", name, arguments),)
     return Message(Role.ASSISTANT, "", tool_calls=calls, finish_reason="tool_calls")
 

@@ -1,7 +1,7 @@
 """How much each token of a row counts in the loss.
 
-The tokens of a reply that decide something are few: the first of a tool's name and of each value,
-the one behind a value, the first of a cell, the first of what it takes from the request and the
+The tokens of a reply that decide something are few: the first of a tool's name, those of values
+and the one behind each, the first of a cell, the first of what it takes from the request and the
 one behind that, the first words of an answer. The others are copied or go without saying; they
 are learnt early, and outnumber these several times. So those that decide weigh more. Keys do not:
 guided decoding knows them.
@@ -26,12 +26,12 @@ PROMPT_SHARE = 0.12
 
 CHOICE_WEIGHT = 6.0
 """Weight of the first token of a branch's first reply, which chooses a tool or none, of that of a
-call's name, of its values, of an answer, of a cell, and of what a cell copies from the request.
-Also of the token behind a value or a copy: where these end has to be read from the request alone,
-and two of five wrong values were cut short, most wrong lists of numbers or labels too long."""
+call's name, of an answer, of a cell, and of what a cell copies from the request, of values, and of
+the token behind a value or a copy: where these end has to be read from the request alone. The end
+of a value must not weigh more than going on with it, or values are cut short."""
 
 COPY_WEIGHT = 2.0
-"""Weight of the other tokens of values and cells."""
+"""Weight of the other tokens of cells."""
 
 
 class Weights:
@@ -59,8 +59,7 @@ class Weights:
         values = [at for at in decisions if row.ids[at - 1] in self._value]
         for start in values:
             end = self._end(row, start)
-            weights[start:end] = [COPY_WEIGHT] * (end - start)
-            decisions.append(end)
+            decisions += range(start, end + 1)
         for asked, reply in self._replies(row):
             if cell := self._cell_in(row, reply):
                 weights[cell.start : cell.stop] = [COPY_WEIGHT] * len(cell)
