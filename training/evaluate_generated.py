@@ -20,16 +20,14 @@ import torch
 from glmdemo.clients.open import open_client
 from glmdemo.models import builtin_path
 from training.acceptance.cells import open_cells
-from training.acceptance.figures import Score
+from training.acceptance.figures import Score, share
 from training.acceptance.play import Outcome
-from training.acceptance.report import counted, table_header, table_line
+from training.acceptance.report import Runs, counted, table_header, table_line
 from training.checkpoints import load_network
 from training.evaluate import evaluate, mistakes, model_folder
 from training.own_items import SPLITS, own_items
 from training.probes import copy_probe
 from training.tokenizer import BuiltinTokenizer
-
-Runs = Mapping[str, Sequence[Outcome]]
 
 ROWS = 40
 """Items of each mode and split."""
@@ -71,8 +69,7 @@ def table(runs: Runs, copied: float) -> str:
 
 
 def _score(outcomes: Sequence[Outcome], split: str, chosen: Callable[[Outcome], bool]) -> Score:
-    kept = [outcome for outcome in outcomes if outcome.item.kind == split and chosen(outcome)]
-    return sum(outcome.right for outcome in kept), len(kept)
+    return share(lambda outcome: outcome.item.kind == split and chosen(outcome))(outcomes)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from training.own_items import own_items, quoted_values
 ITEMS = own_items(24)
 
 
-def _passed(mode: str) -> list[Item]:
+def _of_mode(mode: str) -> list[Item]:
     return [item for item in ITEMS if item.mode == mode]
 
 
@@ -27,7 +27,7 @@ def test_half_of_each_split_is_chinese_and_names_are_unique() -> None:
 
 
 def test_what_the_row_says_passes_and_silence_does_not() -> None:
-    for item in _passed("tool"):
+    for item in _of_mode("tool"):
         assert all(o.right for o in play(item, ScriptedClient(solutions(item)), None)), item
         asked = [isinstance(step.expected, Call | Answer) for step in item.steps]
         quiet = play(item, ScriptedClient([said("Hm.")] * len(item.steps)), None)
@@ -36,9 +36,11 @@ def test_what_the_row_says_passes_and_silence_does_not() -> None:
 
 @pytest.mark.kernel
 def test_cells_run_in_the_kernel_and_mistaken_ones_are_history() -> None:
-    mistaken = [item for item in _passed("code") if item.history][:4]
+    mistaken = [item for item in _of_mode("code") if item.history][:4]
     assert mistaken
-    others = [i for i in _passed("code") if not i.history and isinstance(i.steps[0].expected, Code)]
+    others = [
+        i for i in _of_mode("code") if not i.history and isinstance(i.steps[0].expected, Code)
+    ]
     with open_cells() as cells:
         for item in [*mistaken, *others[:6]]:
             outcomes = play(item, ScriptedClient(solutions(item)), cells)
@@ -55,7 +57,7 @@ def test_values_to_quote() -> None:
 
 def test_the_table_counts_by_split_and_by_way() -> None:
     runs: dict[str, list[Outcome]] = {"guided": [], "free": []}
-    for item in _passed("tool"):
+    for item in _of_mode("tool"):
         runs["guided"] += play(item, ScriptedClient(solutions(item)), None)
         runs["free"] += play(item, ScriptedClient([said("Hm.")] * len(item.steps)), None)
     held, seen = (

@@ -30,7 +30,9 @@ class Row:
     short: str = ""
 
 
-def _share(chosen: Callable[[Outcome], bool]) -> Callable[[Sequence[Outcome]], Score]:
+def share(chosen: Callable[[Outcome], bool]) -> Callable[[Sequence[Outcome]], Score]:
+    """Counts the right ones among the outcomes that are `chosen`."""
+
     def score(outcomes: Sequence[Outcome]) -> Score:
         kept = [outcome for outcome in outcomes if chosen(outcome)]
         return sum(outcome.right for outcome in kept), len(kept)
@@ -78,26 +80,26 @@ ROWS = (
         "tool: first call exactly right (name and all arguments)",
         0.75,
         0.90,
-        _share(_first("tool", "call")),
+        share(_first("tool", "call")),
         short="first call",
     ),
     Row(
         "tool: the same with the six tools of the app's own page",
         0.75,
         0.90,
-        _share(_first("tool", "call", app=True)),
+        share(_first("tool", "call", app=True)),
     ),
     Row(
         "tool: answer quotes the observation's values, given the right call",
         0.90,
         0.97,
-        _share(_check("tool", "observed")),
+        share(_check("tool", "observed")),
     ),
     Row(
         "tool: no tool fits / small talk → no call",
         0.75,
         0.90,
-        _share(_check("tool", "text")),
+        share(_check("tool", "text")),
         short="no call",
     ),
     Row("malformed calls over all tool items", 0.05, 0.01, _malformed, most=True),
@@ -105,20 +107,20 @@ ROWS = (
         "code: first cell gives the right result or figure",
         0.75,
         0.90,
-        _share(_first("code", "code")),
+        share(_first("code", "code")),
         short="first cell",
     ),
     Row(
         "code: final answer quotes the printed result",
         0.90,
         0.97,
-        _share(_check("code", "observed")),
+        share(_check("code", "observed")),
     ),
     Row(
         "code: error observation → next cell repairs it",
         0.60,
         0.80,
-        _share(_check("code", "repair")),
+        share(_check("code", "repair")),
         short="repair",
     ),
     Row(
@@ -143,7 +145,7 @@ GAP_MUST, GAP_AIM = 12.0, 6.0
 def language_score(outcomes: Sequence[Outcome], mode: str, language: str) -> Score:
     """First steps right in tool and code mode, whole items right in chat."""
     own = [o for o in outcomes if o.item.mode == mode and o.item.language == language]
-    return _whole(mode)(own) if mode == "chat" else _share(lambda o: o.number == 0)(own)
+    return _whole(mode)(own) if mode == "chat" else share(lambda o: o.number == 0)(own)
 
 
 def language_gap(english: Score, chinese: Score) -> float:

@@ -107,7 +107,7 @@ def _ask(draw: Draw, kind: str, **slots: object) -> str:
 def _calculator(draw: Draw) -> Exchange:
     if draw.chance(_IN_WORDS):
         task = draw.pick((code_numbers.words, code_numbers.percentage))(draw)
-        shown = code = _printed(task.cell)
+        shown = code = code_numbers.expression_in(task.cell)
         ask = task.ask
     else:
         shown, code = code_numbers.typed_expression(draw)
@@ -115,11 +115,6 @@ def _calculator(draw: Draw) -> Exchange:
     result = eval(code)  # noqa: S307 - an expression made of our own numbers
     text = str(result) if isinstance(result, int) else f"{result:.12g}"
     return Exchange(ask, "calculator", {"expression": shown}, text, quote_text(draw, text))
-
-
-def _printed(cell: str) -> str:
-    """The expression that a cell prints."""
-    return cell.removeprefix("print(").removeprefix("round(").removesuffix(")").removesuffix(", 6)")
 
 
 def _time(draw: Draw) -> Exchange:

@@ -78,6 +78,11 @@ def printed(expression: str) -> str:
     return f"print({expression})"
 
 
+def expression_in(cell: str) -> str:
+    """What `printed` was given."""
+    return cell.removeprefix("print(").removeprefix("round(").removesuffix(")").removesuffix(", 6)")
+
+
 def typed_expression(draw: Draw) -> tuple[str, str]:
     """One to three operations: the way a user types them, and as Python."""
     a, b, c = (str(operand(draw)) for _ in range(3))
