@@ -37,7 +37,7 @@ class _Packed:
 
     @classmethod
     def of(cls, ids: list[int], weights: list[float]) -> _Packed:
-        return cls(ids, weights, [0] * len(ids), list(range(len(ids))))
+        return cls(list(ids), weights, [0] * len(ids), list(range(len(ids))))
 
     def add_branch(self, ids: list[int], weights: list[float]) -> None:
         shared = self.branches.count(0)
@@ -162,7 +162,7 @@ class BatchMaker:
         for branch in branches:
             if len(packed.ids) + len(branch.ids) > length:
                 break
-            packed.add_branch(branch.ids, self._weights.of(draw, branch, branch=True))
+            packed.add_branch(branch.ids, self._weights.of(draw, branch, shared))
         return [packed, self._copies(draw, length - len(packed.ids))]
 
     def _conversations(self, draw: Draw, stage: Stage, length: int) -> list[_Packed]:
@@ -203,6 +203,6 @@ class BatchMaker:
             return packed if len(whole.ids) <= limit else None
         for branch in encode_branches(self._tokenizer, row):
             if len(packed.ids) + len(branch.ids) <= limit:
-                packed.add_branch(branch.ids, self._weights.of(draw, branch, branch=True))
+                packed.add_branch(branch.ids, self._weights.of(draw, branch, whole))
         taken = packed.branches[-1]
         return packed if taken >= min(_FEWEST_BRANCHES, len(row.branches)) else None

@@ -10,7 +10,6 @@ guided decoding knows them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from glmdemo.families.base import Tokenizer
 from glmdemo.messages import PYTHON_TOOL
@@ -26,12 +25,15 @@ PROMPT_SHARE = 0.12
 
 CHOICE_WEIGHT = 6.0
 """Weight of the first token of a branch's first reply, which chooses a tool or none, of that of a
-call's name, of an answer, of a cell, and of what a cell copies from the request, of values, and of
-the token behind a value or a copy: where these end has to be read from the request alone. The end
-of a value must not weigh more than going on with it, or values are cut short."""
+call's name, of an answer, of a cell, of values, of what a cell copies from the request or talk from
+the conversation, and of the token behind a value or a copy: where these end has to be read from the
+request alone. The end must not weigh more than going on, or values are cut short."""
 
 COPY_WEIGHT = 2.0
 """Weight of the other tokens of cells."""
+
+
+_NOTHING = Encoded([], [])
 
 
 class Weights:
@@ -41,15 +43,19 @@ class Weights:
         self._tokenizer = tokenizer
         self._user = tokenizer.control_id("<|user|>")
         self._assistant = tokenizer.control_id("<|assistant|>")
+        self._observation = tokenizer.control_id("<|observation|>")
         self._first_key = _single(tokenizer, '{"')
         self._line_break = _single(tokenizer, "\n")
         self._run = [*tokenizer.encode_text(PYTHON_TOOL), self._line_break]
         self._value = {_single(tokenizer, mark) for mark in ('": "', '": ')}
         self._behind = {_single(tokenizer, mark) for mark in ('", "', '"}', ', "', "}")}
 
-    def of(self, draw: Draw, row: Encoded, *, branch: bool = False) -> list[float]:
+    def of(self, draw: Draw, row: Encoded, before: Encoded | None = None) -> list[float]:
         """1 for what is to be learnt, more for what decides; a random part of the rest shares
-        PROMPT_WEIGHT. The first token follows what it does not belong to, and counts nothing."""
+        PROMPT_WEIGHT. The first token follows what it does not belong to, and counts nothing.
+
+        A branch comes with what stands `before` it.
+        """
         each = PROMPT_WEIGHT / PROMPT_SHARE
         weights = [
             1.0 if own else (each if draw.chance(PROMPT_SHARE) else 0.0) for own in row.learnt
@@ -60,13 +66,18 @@ class Weights:
         for start in values:
             end = self._end(row, start)
             decisions += range(start, end + 1)
+        heard = [token for asked, _ in self._replies(before or _NOTHING) for token in asked]
+        talk = self._observation not in row.ids
         for asked, reply in self._replies(row):
+            heard += asked
             if cell := self._cell_in(row, reply):
                 weights[cell.start : cell.stop] = [COPY_WEIGHT] * len(cell)
                 decisions += [cell.start, *self._copies(asked, row, cell)]
             elif row.ids[reply.start] == self._line_break:
                 decisions.append(reply.start + 1)
-        if branch:
+                if talk:
+                    decisions += self._copies(heard, row, reply)
+        if before:
             decisions.append(row.learnt.index(True))
         for place in decisions:
             weights[place] = CHOICE_WEIGHT
@@ -89,12 +100,13 @@ class Weights:
     def _replies(self, row: Encoded) -> Iterator[tuple[list[int], range]]:
         """What is to be learnt of each turn, with the request before it."""
         asked: list[int] = []
+        answered = asked
         role, start = 0, None
         for at, (token, own) in enumerate(zip(row.ids, row.learnt, strict=True)):
             if own and start is None:
-                start = at
+                start, answered = at, asked
             if start is not None and not own:
-                yield asked, range(start, at)
+                yield answered, range(start, at)
                 start = None
             if token == self._user:
                 asked = []
@@ -103,7 +115,7 @@ class Weights:
             elif role == self._user:
                 asked.append(token)
         if start is not None:
-            yield asked, range(start, len(row.ids))
+            yield answered, range(start, len(row.ids))
 
     def _end(self, row: Encoded, first: int) -> int:
         """The place of the token behind the value that begins at `first`."""
@@ -117,13 +129,11 @@ class Weights:
             return range(0)
         return range(start, reply.stop)
 
-    def _copies(self, asked: list[int], row: Encoded, cell: range) -> Iterator[int]:
-        """Where the cell begins to repeat a part of the request, and where it ends to."""
-        pairs = set(pairwise(asked))
-        known = {token for token in set(asked) if self._tokenizer.decode([token]).isalnum()}
-        for at in cell:
-            before, token = row.ids[at - 1 : at + 1]
-            if (before, token) not in pairs and (token in known or before in known):
+    def _copies(self, said: list[int], row: Encoded, reply: range) -> Iterator[int]:
+        """Where a reply repeats a part of what was said, and the place behind it."""
+        known = {token for token in set(said) if self._tokenizer.decode([token]).isalnum()}
+        for at in reply:
+            if known.intersection(row.ids[at - 1 : at + 1]):
                 yield at
 
 

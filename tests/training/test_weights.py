@@ -6,15 +6,17 @@ import random
 
 from glmdemo.messages import PYTHON_TOOL
 from training.generator.draw import Draw
-from training.generator.row import Encoded, Row, answer, call, user
+from training.generator.row import Encoded, Row, answer, call, observation, user
 from training.rendering import encode_branches, encode_row
 from training.tokenizer import BuiltinTokenizer
 from training.weights import CHOICE_WEIGHT, COPY_WEIGHT, Weights
 
 
-def heavy(tokenizer: BuiltinTokenizer, row: Encoded, *, branch: bool) -> list[tuple[str, float]]:
+def heavy(
+    tokenizer: BuiltinTokenizer, row: Encoded, before: Encoded | None = None
+) -> list[tuple[str, float]]:
     """The tokens that weigh more than 1."""
-    weights = Weights(tokenizer).of(Draw(random.Random(1)), row, branch=branch)
+    weights = Weights(tokenizer).of(Draw(random.Random(1)), row, before)
     assert len(weights) == len(row.ids)
     return [
         (tokenizer.decode([token]), weight)
@@ -29,14 +31,14 @@ def test_the_first_tokens_of_names_and_values_and_their_ends_weigh_most(
     row = Row("x", "en", (), branches=((user("go"), call("f", {"a": "b", "c": 7})),))
     (branch,) = encode_branches(tokenizer, row)
     expected = [(token, CHOICE_WEIGHT) for token in ("f", "b", '", "', "7", "}")]
-    assert heavy(tokenizer, branch, branch=True) == expected
+    assert heavy(tokenizer, branch, encode_row(tokenizer, row)) == expected
     whole = encode_row(tokenizer, Row("x", "en", row.branches[0]))
-    assert heavy(tokenizer, whole, branch=False) == expected
+    assert heavy(tokenizer, whole) == expected
 
 
 def test_all_of_a_value_weighs_as_much_as_its_end(tokenizer: BuiltinTokenizer) -> None:
     row = Row("x", "en", (user("go"), call("f", {"a": "2 3", "b": ""})))
-    assert heavy(tokenizer, encode_row(tokenizer, row), branch=False) == [
+    assert heavy(tokenizer, encode_row(tokenizer, row)) == [
         (token, CHOICE_WEIGHT) for token in ("f", "2", " ", "3", '", "', '"}')
     ]
 
@@ -44,13 +46,16 @@ def test_all_of_a_value_weighs_as_much_as_its_end(tokenizer: BuiltinTokenizer) -
 def test_of_an_answer_only_its_beginning_weighs_more(tokenizer: BuiltinTokenizer) -> None:
     row = Row("x", "en", (), branches=((user("go"), answer('it is {"a": "b"}')),))
     (branch,) = encode_branches(tokenizer, row)
-    assert heavy(tokenizer, branch, branch=True) == [("\n", CHOICE_WEIGHT), ("it", CHOICE_WEIGHT)]
+    assert heavy(tokenizer, branch, encode_row(tokenizer, row)) == [
+        ("\n", CHOICE_WEIGHT),
+        ("it", CHOICE_WEIGHT),
+    ]
 
 
 def test_a_mistaken_call_weighs_nothing(tokenizer: BuiltinTokenizer) -> None:
     mistaken = call("f", {"a": "b"}, mistaken=True)
     row = encode_row(tokenizer, Row("x", "en", (user("go"), mistaken)))
-    assert heavy(tokenizer, row, branch=False) == []
+    assert heavy(tokenizer, row) == []
 
 
 def test_of_a_cell_its_beginning_and_what_it_takes_from_the_request_weigh_most(
@@ -59,7 +64,25 @@ def test_of_a_cell_its_beginning_and_what_it_takes_from_the_request_weigh_most(
     cell = call(PYTHON_TOOL, {"code": "print(7+34)"})
     row = Row("x", "en", (), branches=((user("34 and 7"), cell),))
     (branch,) = encode_branches(tokenizer, row)
-    weights = dict(heavy(tokenizer, branch, branch=True))
-    most = {"python", "print", "7", "+", "3", ")"}
+    weights = dict(heavy(tokenizer, branch, encode_row(tokenizer, row)))
+    most = {"python", "print", "7", "+", "3", "4", ")"}
     assert {token for token, weight in weights.items() if weight == CHOICE_WEIGHT} == most
-    assert weights["4"] == weights["("] == COPY_WEIGHT
+    assert weights["("] == COPY_WEIGHT
+
+
+def test_what_an_answer_recalls_weighs_most_and_what_stands_behind_it(
+    tokenizer: BuiltinTokenizer,
+) -> None:
+    told = (user("my cat is 7"), answer("noted"))
+    row = Row("x", "en", told, branches=((user("go"), answer("it: 7.")),))
+    (branch,) = encode_branches(tokenizer, row)
+    weights = heavy(tokenizer, branch, encode_row(tokenizer, row))
+    assert [token for token, _ in weights] == ["\n", "it", "7", "."]
+
+
+def test_an_answer_that_quotes_an_observation_recalls_nothing(
+    tokenizer: BuiltinTokenizer,
+) -> None:
+    said = (user("is it 7"), call("f", {"a": 1}), observation("7"), answer("it is 7."))
+    weights = heavy(tokenizer, encode_row(tokenizer, Row("x", "en", said)))
+    assert [token for token, _ in weights] == ["f", "1", "}", "it"]

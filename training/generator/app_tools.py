@@ -35,6 +35,9 @@ _UNITS = (
 _OFFLINE = "The weather service cannot be reached: this tool needs an internet connection."
 _DEFAULT_SEED = 0
 
+_LATER = 0.35
+"""Share of rows with branches that go on after an answered request."""
+
 _IN_WORDS = 0.35
 """Share of requests for the calculator that put the operation into words."""
 
@@ -90,11 +93,13 @@ def _offered(
 
 
 def app_branches(draw: Draw, count: int) -> Row:
-    """`count` ways in which a conversation with the app's own tools begins."""
+    """`count` ways in which a conversation with the app's own tools begins or goes on."""
     shared, makers, schemas = _offered(draw)
+    if draw.chance(_LATER):
+        shared = (*shared, *draw.pick(makers)(draw).messages())
     branches = []
     for _ in range(count):
-        exchange = draw.pick(makers)(draw).messages()
+        exchange = draw.pick(makers)(draw.now_and_then_in_other_lang()).messages()
         branch = exchange if draw.chance(0.25) else exchange[:2]
         branches.append(tuple(small_talk(draw) if draw.chance(0.06) else branch))
     return Row("tool/app branches", draw.lang, shared, schemas, branches=tuple(branches))

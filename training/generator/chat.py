@@ -6,7 +6,7 @@ from glmdemo.messages import Message
 from training.generator import code_numbers, code_plots
 from training.generator.draw import Draw
 from training.generator.lexicon import phrases
-from training.generator.memory import memory
+from training.generator.memory import memory, recalled
 from training.generator.requests import request
 from training.generator.row import Row, answer, system, user
 from training.generator.services import service
@@ -39,6 +39,17 @@ def chat_row(draw: Draw) -> Row:
     for turn in turns:
         messages += turn.messages(ending)
     return Row(f"chat/{turns[-1].kind}", draw.lang, tuple(messages))
+
+
+def branched_row(draw: Draw) -> Row:
+    """Told facts, and ways in which the conversation goes on: mostly questions about them."""
+    shared = [system_prompt(draw)] if draw.chance(0.09) else []
+    told, questions = recalled(draw, _single)
+    for turn in told:
+        shared += turn.messages()
+    others = tuple(_single(draw) for _ in range(2))
+    branches = tuple(tuple(turn.messages()) for turn in (*questions, *others))
+    return Row("chat/branches", draw.lang, tuple(shared), branches=branches)
 
 
 def _turns(draw: Draw) -> list[Turn]:

@@ -49,6 +49,9 @@ _LONGEST_OUTPUT = 140
 _TALK = 0.06
 _FOLLOW_UP = 0.45
 _BRANCHES = 5
+_LATER_BRANCHES = 7
+_LATER = 0.45
+"""Share of rows with branches where a task has been solved before, from which they go on."""
 _REPAIRED = 0.22
 _SILENT = 0.05
 _PRINT = re.compile(r"print\((.*)\)")
@@ -85,11 +88,25 @@ def code_row(draw: Draw) -> Row:
 
 
 def branched_row(draw: Draw) -> Row:
-    """Ways in which a conversation in code mode begins: most end with the first or second cell
-    that is right, which is what has to be learnt."""
-    shared = (system_prompt(draw),) if draw.chance(0.12 * draw.level) else ()
+    """Ways in which a conversation in code mode begins, or goes on after a task: most end with
+    the first or second cell that is right, which is what has to be learnt."""
+    shared = [system_prompt(draw)] if draw.chance(0.12 * draw.level) else []
+    if draw.chance(_LATER):
+        return _goes_on(draw, shared)
     branches = tuple(_beginning(draw) for _ in range(_BRANCHES))
-    return Row("code/branches", draw.lang, shared, (PYTHON_SCHEMA,), branches=branches)
+    return Row("code/branches", draw.lang, tuple(shared), (PYTHON_SCHEMA,), branches=branches)
+
+
+def _goes_on(draw: Draw, shared: list[Message]) -> Row:
+    """A solved task, sometimes two, and requests after it, of which each ends with its cell."""
+    now = random_task(draw)
+    shared += [user(now.task.ask), *_solved(draw, now.task.cell, now.printed)]
+    if draw.chance(0.3):
+        said, now = _further(draw, now)
+        shared += said
+    lang = draw.now_and_then_in_other_lang()
+    branches = tuple(tuple(_further(lang, now)[0][:2]) for _ in range(_LATER_BRANCHES))
+    return Row("code/goes on", draw.lang, tuple(shared), (PYTHON_SCHEMA,), branches=branches)
 
 
 def _beginning(draw: Draw) -> tuple[Message, ...]:

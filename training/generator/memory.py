@@ -21,10 +21,32 @@ _FEW_VALUES = ("food", "color", "hobby")
 _CORRECTED = 0.33
 _NOT_TOLD = 0.06
 _BETWEEN = 0.45
+_WORDINGS = 2
+"""Of the questions about each fact that are asked side by side."""
 
 
 def memory(draw: Draw, other: Callable[[Draw], Turn]) -> list[Turn]:
     """One to three facts, `other` turns between, questions at the end; corrections win."""
+    turns, known, corrected = _told(draw, other)
+    if draw.chance(_NOT_TOLD * draw.level):
+        turns.append(_unknown(draw, known))
+    questions = draw.rng.sample(list(known), draw.rng.randint(1, len(known)))
+    if corrected and corrected not in questions:
+        questions.append(corrected)
+    return turns + [question(draw, *known[key]) for key in questions]
+
+
+def recalled(draw: Draw, other: Callable[[Draw], Turn]) -> tuple[list[Turn], list[Turn]]:
+    """The turns that tell facts, and turns of which each may follow: questions about every fact
+    in several wordings, and about one that was not told."""
+    turns, known, _ = _told(draw, other)
+    questions = [question(draw, *fact) for fact in known.values() for _ in range(_WORDINGS)]
+    return turns, [*questions, _unknown(draw, known)]
+
+
+def _told(draw: Draw, other: Callable[[Draw], Turn]) -> tuple[list[Turn], Known, str]:
+    """The turns that tell one to three facts, what is known after them, and the key of the fact
+    that was corrected, or nothing."""
     facts = _unlike(draw, draw.pick((1, 1, 2, 3)))
     known: Known = {}
     turns: list[Turn] = []
@@ -37,12 +59,7 @@ def memory(draw: Draw, other: Callable[[Draw], Turn]) -> list[Turn]:
     if draw.chance(_CORRECTED * draw.level):
         corrected = draw.pick(list(known))
         turns.append(correct(draw, known, corrected))
-    if draw.chance(_NOT_TOLD * draw.level):
-        turns.append(_unknown(draw, known))
-    questions = draw.rng.sample(list(known), draw.rng.randint(1, len(known)))
-    if corrected and corrected not in questions:
-        questions.append(corrected)
-    return turns + [question(draw, *known[key]) for key in questions]
+    return turns, known, corrected
 
 
 def _key(fact: Fact) -> str:

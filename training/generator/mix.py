@@ -24,6 +24,7 @@ value of several words has blanks within; among chats Chinese was."""
 _BRANCHED: dict[str, tuple[float, Callable[[Draw], Row]]] = {
     "tool": (0.85, tools.branched_row),
     "code": (0.65, code.branched_row),
+    "chat": (0.4, chat.branched_row),
 }
 """Share of a mode's rows that are many beginnings of a conversation instead of a whole one."""
 

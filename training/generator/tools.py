@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from glmdemo.messages import Message
 from training.generator.answers import no_tool_fits, quote_error, quote_pairs, quote_text
@@ -35,8 +36,25 @@ _BRIEF = 0.55
 _BRANCHES = 7
 """Ways to go on that are made for a row; a line takes as many as it has room for."""
 
+_LATER = 0.4
+"""Share of rows with branches where a conversation has gone before: its words are read once, and
+the branches go on from there."""
+
+_AGAIN = 0.5
+"""Chance that such a branch wants the last call again for one new value."""
+
 _SIMILAR = 0.35
 """Chance that an offered tool is easily taken for the one before it."""
+
+
+class Asked(NamedTuple):
+    """What a request was for."""
+
+    tool: ToolSpec
+    values: tuple[Value, ...]
+
+    def call(self) -> Message:
+        return call(self.tool.name, self.tool.arguments(self.values))
 
 
 def tool_row(draw: Draw) -> Row:
@@ -56,35 +74,41 @@ def tool_row(draw: Draw) -> Row:
         kind = "decline"
         messages += _declined(draw, tools)
     else:
-        messages += _calls(draw, tools, brief)
+        messages += _calls(draw, tools, brief)[0]
     return Row(f"tool/{kind}", draw.lang, tuple(messages), tuple(tool.schema() for tool in tools))
 
 
 def branched_row(draw: Draw) -> Row:
-    """Tools and ways in which a conversation with them begins, most of them a single call.
+    """Tools and ways in which a conversation with them begins or goes on, most of them a single
+    call.
 
-    The schemas are most of a tool row's tokens: here they are read once for many first calls,
-    and requests meet the same tools with other right answers.
+    The schemas are most of a tool row's tokens: here they are read once for many calls, and
+    requests meet the same tools with other right answers.
     """
     if draw.chance(_APP_SHARE):
         return app_branches(draw, _BRANCHES)
-    tools = _offer(draw, draw.chance(_BRIEF))
-    shared = (system_prompt(draw),) if draw.chance(0.15 * draw.level) else ()
-    branches = tuple(_beginning(draw, tools) for _ in range(_BRANCHES))
+    brief = draw.chance(_BRIEF)
+    tools = _offer(draw, brief)
+    shared = [system_prompt(draw)] if draw.chance(0.15 * draw.level) else []
+    last = None
+    if draw.chance(_LATER):
+        before, last = _calls(draw, tools, brief, most=draw.pick((2, 2, 6)))
+        shared += before
+    branches = tuple(_branch(draw, tools, last) for _ in range(_BRANCHES))
     schemas = tuple(tool.schema() for tool in tools)
-    return Row("tool/branches", draw.lang, shared, schemas, branches=branches)
+    return Row("tool/branches", draw.lang, tuple(shared), schemas, branches=branches)
 
 
-def _beginning(draw: Draw, tools: Sequence[ToolSpec]) -> tuple[Message, ...]:
+def _branch(draw: Draw, tools: Sequence[ToolSpec], last: Asked | None) -> tuple[Message, ...]:
+    """A way to begin, or to go on after `last`."""
     if draw.chance(0.05):
         return tuple(small_talk(draw))
     if draw.chance(0.12 * draw.level):
         return tuple(_declined(draw, tools))
-    if draw.chance(0.05):
-        return tuple(_calls(draw, tools, brief=True, most=8))
-    tool = draw.pick(tools)
-    values = tool.draw_values(draw)
-    return user(request(draw, tool, values)), call(tool.name, tool.arguments(values))
+    if last is None and draw.chance(0.05):
+        return tuple(_calls(draw, tools, brief=True, most=8)[0])
+    ask, asked = _again(draw, last) if last and draw.chance(_AGAIN) else _request(draw, tools)
+    return ask, asked.call()
 
 
 def _offer(draw: Draw, brief: bool) -> list[ToolSpec]:
@@ -105,27 +129,38 @@ def random_tool(draw: Draw) -> ToolSpec:
     return service(draw) if draw.chance(_SERVICE_SHARE) else coined_tool(draw)
 
 
-def _calls(draw: Draw, tools: Sequence[ToolSpec], brief: bool, most: int = 12) -> list[Message]:
+def _calls(
+    draw: Draw, tools: Sequence[ToolSpec], brief: bool, most: int = 12
+) -> tuple[list[Message], Asked]:
     """One call, sometimes followed by more for new values or for another offered tool, until
-    there are `most` messages."""
-    tool = draw.pick(tools)
-    values = tool.draw_values(draw)
-    messages = [user(request(draw, tool, values)), *_exchange(draw, tool, values)]
+    there are `most` messages; and what the last one was for."""
+    ask, asked = _request(draw, tools)
+    messages = [ask, *_exchange(draw, asked)]
     while draw.chance(0.8 if brief else _FOLLOW_UP) and len(messages) < most:
         if draw.chance(0.25 if brief else 0.45):
-            index, values = _one_new_value(draw, tool, values)
-            param = tool.params[index]
-            slots = {"v": param.say(values[index]), "label": param.label}
-            ask = user(phrase(draw, _again_lines(draw, tool, param), slots))
+            ask, asked = _again(draw, asked)
         elif draw.chance(0.15):
             messages += small_talk(draw)
             continue
         else:
-            tool = draw.pick(tools)
-            values = tool.draw_values(draw)
-            ask = user(request(draw, tool, values))
-        messages += [ask, *_exchange(draw, tool, values)]
-    return messages
+            ask, asked = _request(draw, tools)
+        messages += [ask, *_exchange(draw, asked)]
+    return messages, asked
+
+
+def _request(draw: Draw, tools: Sequence[ToolSpec]) -> tuple[Message, Asked]:
+    tool = draw.pick(tools)
+    values = tool.draw_values(draw)
+    return user(request(draw, tool, values)), Asked(tool, values)
+
+
+def _again(draw: Draw, last: Asked) -> tuple[Message, Asked]:
+    """The last request once more for one new value, of which little but the value is said."""
+    tool = last.tool
+    index, values = _one_new_value(draw, *last)
+    param = tool.params[index]
+    slots = {"v": param.say(values[index]), "label": param.label}
+    return user(phrase(draw, _again_lines(draw, tool, param), slots)), Asked(tool, values)
 
 
 def _again_lines(draw: Draw, tool: ToolSpec, param: Param) -> tuple[str, ...]:
@@ -148,7 +183,7 @@ def _one_new_value(
     return index, tuple(changed)
 
 
-def _exchange(draw: Draw, tool: ToolSpec, values: tuple[Value, ...]) -> list[Message]:
+def _exchange(draw: Draw, asked: Asked) -> list[Message]:
     """The call, what the tool returned, and the answer that quotes it."""
     form = draw.rng.random()
     wording = phrases("tools")
@@ -159,9 +194,9 @@ def _exchange(draw: Draw, tool: ToolSpec, values: tuple[Value, ...]) -> list[Mes
         text = plain(draw, wording["text_result"][draw.lang], _any_values(draw))
         reply = quote_text(draw, text)
     else:
-        text, leaves = _structured(draw, tool, values)
+        text, leaves = _structured(draw, asked)
         reply = quote_pairs(draw, leaves)
-    return [call(tool.name, tool.arguments(values)), observation(text), answer(reply)]
+    return [asked.call(), observation(text), answer(reply)]
 
 
 def _any_values(draw: Draw) -> dict[str, Value]:
@@ -169,14 +204,12 @@ def _any_values(draw: Draw) -> dict[str, Value]:
     return {kind: value(draw, kind) for kind in KINDS}
 
 
-def _structured(
-    draw: Draw, tool: ToolSpec, values: tuple[Value, ...]
-) -> tuple[str, list[tuple[str, str]]]:
+def _structured(draw: Draw, asked: Asked) -> tuple[str, list[tuple[str, str]]]:
     """An observation with keys, and its (key, value) leaves in order."""
     data: dict[str, Value] = {}
     if draw.chance(0.3):
-        data.update(list(tool.arguments(values).items())[:1])
-    data.update({key: value(draw, kind) for key, kind in tool.result})
+        data.update(list(asked.tool.arguments(asked.values).items())[:1])
+    data.update({key: value(draw, kind) for key, kind in asked.tool.result})
     if draw.chance(0.12):
         data[draw.pick(("ok", "success", "cached"))] = draw.chance(0.7)
     leaves = [(key, leaf if isinstance(leaf, str) else to_json(leaf)) for key, leaf in data.items()]
