@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from glmdemo.messages import PYTHON_TOOL, Message, Role
 from training.acceptance.items import Answer, Call, Code, Expected, Item, NoCall, Printed, Step
+from training.acceptance.judge import charted
 from training.generator.cells import IMAGE
 from training.generator.lexicon import Lang
 from training.generator.mix import MODES
@@ -88,7 +89,7 @@ def _quoting(called: str | None, observation: str) -> Expected:
 
 def _printing(cell: str, printed: str) -> Code:
     if printed == IMAGE:
-        return Code(cell, figure=True)
+        return Code(cell, figure=True, charted=tuple(charted(cell)))
     try:
         numbers = tuple(float(word) for word in printed.strip("[]").replace(",", " ").split())
     except ValueError:

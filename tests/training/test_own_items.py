@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from solutions import said, solutions
+from solutions import called, said, solutions
 
 from glmdemo.clients.scripted import ScriptedClient
+from glmdemo.messages import PYTHON_TOOL
 from training.acceptance.cells import open_cells
-from training.acceptance.items import Answer, Call, Code, Item
+from training.acceptance.items import Answer, Call, Code, Item, Step
 from training.acceptance.play import Outcome, play
 from training.evaluate_generated import table
 from training.own_items import own_items, quoted_values
@@ -46,6 +47,22 @@ def test_cells_run_in_the_kernel_and_mistaken_ones_are_history() -> None:
             outcomes = play(item, ScriptedClient(solutions(item)), cells)
             assert all(outcome.right for outcome in outcomes), item
             assert (outcomes[0].check == "repair") == bool(item.history)
+
+
+@pytest.mark.kernel
+def test_a_chart_shows_the_labels_and_numbers_of_the_request_and_no_others() -> None:
+    drawn = "import matplotlib.pyplot as plt\nplt.bar(list(data), list(data.values()))\nplt.show()"
+    wanted = Code("", figure=True, charted=("3", "5", "apples", "pears"))
+    item = Item("code", "en", "chart", "seen", (Step("bars of apples 3, pears 5", wanted),))
+    cells_said = {
+        'data = {"pears": 5, "apples": 3}\n' + drawn: True,
+        'data = {"apples": 3, "pears": 5, "plums": 5}\n' + drawn: False,
+        'data = {"apples": 3}\n' + drawn: False,
+    }
+    with open_cells() as cells:
+        for cell, right in cells_said.items():
+            client = ScriptedClient([called(PYTHON_TOOL, code=cell)])
+            assert [outcome.right for outcome in play(item, client, cells)] == [right], cell
 
 
 def test_values_to_quote() -> None:

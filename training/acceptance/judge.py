@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,6 +41,23 @@ def cell_of(reply: Message) -> str | None:
     if len(calls) != 1 or calls[0].name != PYTHON_TOOL or calls[0].error:
         return None
     return str(calls[0].arguments.get("code", ""))
+
+
+def charted(cell: str) -> list[str]:
+    """The labels and numbers in the lists and dictionaries that a cell names, sorted; none of a
+    cell that cannot be read."""
+    try:
+        lines = ast.parse(cell).body
+    except SyntaxError:
+        return []
+    named = [line.value for line in lines if isinstance(line, ast.Assign)]
+    return sorted(
+        str(node.value)
+        for value in named
+        if isinstance(value, ast.List | ast.Dict)
+        for node in ast.walk(value)
+        if isinstance(node, ast.Constant)
+    )
 
 
 def right_output(observation: Message, wanted: Code) -> bool:

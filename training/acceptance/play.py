@@ -23,6 +23,7 @@ from training.acceptance.cells import Cells
 from training.acceptance.items import Answer, Call, Code, Expected, Item, NoCall, Printed, Step
 from training.acceptance.judge import (
     cell_of,
+    charted,
     malformed,
     quotes,
     right_answer,
@@ -154,9 +155,11 @@ class _Player:
 
     def _judge_cell(self, reply: Message, wanted: Code, before: Conversation) -> bool:
         self._last_code = wanted
-        if cell_of(reply) is not None:
+        own = cell_of(reply)
+        if own is not None:
             self._observation = self._next(Role.OBSERVATION)
-            if right_output(self._observation, wanted):
+            same = not wanted.charted or charted(own) == sorted(wanted.charted)
+            if same and right_output(self._observation, wanted):
                 return True
         cell = _calling(PYTHON_TOOL, {"code": wanted.reference})
         self._conversation = before.append(cell)

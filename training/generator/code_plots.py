@@ -72,17 +72,26 @@ def _function(draw: Draw) -> tuple[str, str, float]:
 
 
 def chart(draw: Draw) -> Task:
-    """A bar, pie or line chart of labelled numbers."""
+    """A bar, pie or line chart of labelled numbers.
+
+    The cell names them in the order of the request: pairs as a dictionary, two lists as two.
+    """
     kind = draw.pick(("bar", "bar", "pie", "line_pairs"))
     labels, values = _labelled(draw)
-    pairs = _spoken_pairs(draw, labels, values)
+    if draw.chance(0.18):
+        said = _two_lists(draw, labels, values)
+        data = f"labels = {to_json(labels)}\nvalues = {to_json(values)}"
+        x, y = "labels", "values"
+    else:
+        said = _spoken_pairs(draw, labels, values)
+        data = f"data = {to_json(dict(zip(labels, values, strict=True)))}"
+        x, y = "list(data)", "list(data.values())"
     call = {
-        "bar": "plt.bar(labels, values)",
-        "pie": "plt.pie(values, labels=labels)",
-        "line_pairs": "plt.plot(labels, values)",
+        "bar": f"plt.bar({x}, {y})",
+        "pie": f"plt.pie({y}, labels={x})",
+        "line_pairs": f"plt.plot({x}, {y})",
     }[kind]
-    cell = f"{_IMPORT}labels = {to_json(labels)}\nvalues = {to_json(values)}\n{call}\nplt.show()"
-    return Task(f"plot.{kind}", ask(draw, kind, d=pairs), cell)
+    return Task(f"plot.{kind}", ask(draw, kind, d=said), f"{_IMPORT}{data}\n{call}\nplt.show()")
 
 
 def _labelled(draw: Draw) -> tuple[list[str], list[int | float]]:
@@ -103,19 +112,20 @@ def _labelled(draw: Draw) -> tuple[list[str], list[int | float]]:
     return labels, values
 
 
+def _two_lists(draw: Draw, labels: list[str], values: list[int | float]) -> str:
+    sep = draw.by_lang(", ", draw.pick(("、", "，", ", ")))
+    slots = {"labels": sep.join(labels), "values": sep.join(map(str, values))}
+    return plain(draw, phrases("code")["two_lists"][draw.lang], slots)
+
+
 def _spoken_pairs(draw: Draw, labels: list[str], values: list[int | float]) -> str:
     """Labels and numbers the way a user types them."""
-    listed = [str(value) for value in values]
-    if draw.chance(0.18):
-        form = draw.pick(phrases("code")["two_lists"][draw.lang])
-        sep = draw.by_lang(", ", draw.pick(("、", "，", ", ")))
-        return plain(draw, (form,), {"labels": sep.join(labels), "values": sep.join(listed)})
     form = str(draw.pick(phrases("code")["pair"][draw.lang]))
     if any(label[-1].isdigit() for label in labels) and "<label><value>" in form:
         form = "<label> <value>"
     pairs = [
-        form.replace("<label>", label).replace("<value>", value)
-        for label, value in zip(labels, listed, strict=True)
+        form.replace("<label>", label).replace("<value>", str(value))
+        for label, value in zip(labels, values, strict=True)
     ]
     joint = draw.pick(_JOINTS[draw.lang])
     if draw.chance(0.15):
