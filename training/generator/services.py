@@ -6,7 +6,7 @@ from functools import cache, partial
 from typing import Any
 
 from training.generator.draw import Draw
-from training.generator.lexicon import FOLDER, phrases
+from training.generator.lexicon import FOLDER, Lang, phrases
 from training.generator.templates import choose
 from training.generator.toolspec import (
     Param,
@@ -17,6 +17,9 @@ from training.generator.toolspec import (
     param_name,
 )
 from training.generator.values import coined
+
+_OTHER_OPTIONS = 0.35
+"""Share of choices whose options are not those of the service."""
 
 
 def service(draw: Draw, group: str = "", besides: str = "") -> ToolSpec:
@@ -104,8 +107,33 @@ def _param(schema: Draw, user: Draw, line: str) -> Param:
         side = fields[4].split(";")[0 if user.lang == "en" else 1]
         spoken = tuple(choose(user, word.strip()) for word in side.split(","))
     if fields[1] == "enum":
+        if not user.held_out and user.chance(_OTHER_OPTIONS):
+            spoken = _other_options(user)
         return Param(name, "enum", about, label, options=spoken)
     return Param(name, fields[1], about, label, spoken=spoken)
+
+
+def _other_options(draw: Draw) -> tuple[str, ...]:
+    """Options of any services: a choice that can only be read off the schema and the request."""
+    count = draw.pick((2, 3, 3, 4, 5))
+    chosen: list[str] = []
+    while len(chosen) < count:
+        option = draw.pick(_all_options(draw.lang))
+        if not any(option in other or other in option for other in chosen):
+            chosen.append(option)
+    return tuple(chosen)
+
+
+@cache
+def _all_options(lang: Lang) -> tuple[str, ...]:
+    """The options of all services, but for those written in several ways."""
+    lines = [line for entry in _entries(False, "") for line in _lines(entry["params"])]
+    fields = [_split_fields(line) for line in lines]
+    sides = [
+        field[4].split(";")[0 if lang == "en" else 1] for field in fields if field[1] == "enum"
+    ]
+    options = {option.strip() for side in sides for option in side.split(",")}
+    return tuple(sorted(option for option in options if "[" not in option))
 
 
 def _split_fields(line: str) -> list[str]:
