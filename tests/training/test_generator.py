@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 import subprocess
 import sys
+from typing import Any
 
 import jsonschema
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from glmdemo.messages import PYTHON_TOOL, Message, Role
 from training.generator import code_plots
 from training.generator.cells import IMAGE, error_of, run_cell
+from training.generator.code import code_row
 from training.generator.draw import Draw
 from training.generator.lexicon import Lang, phrases
 from training.generator.mistakes import with_mistake
@@ -25,6 +28,7 @@ from training.generator.wording import noisy
 from training.own_items import quoted_values
 
 LANGS: tuple[Lang, ...] = ("en", "zh")
+_SLOT = re.compile(r"<(\w+)>")
 
 
 def rows(count: int, seed: int = 0, mode: str | None = None) -> list[Row]:
@@ -142,17 +146,28 @@ def test_both_languages_have_the_same_phrases() -> None:
         check(phrases(name))
 
 
-def test_held_out_wording_is_no_training_wording() -> None:
-    """Frames of held-out talk and code never occur among the training lines."""
-    for name, section in (("chat", "talk"), ("code", None)):
-        data = phrases(name)
-        for intent, lines in data["held"].items():
-            trained = data[section] if section else data
-            if intent not in trained:
-                continue
-            side = trained[intent].get("ask", trained[intent])
+def test_held_out_talk_is_no_training_talk() -> None:
+    chat = phrases("chat")
+    for intent, lines in chat["held"].items():
+        if intent in chat["talk"]:
             for lang in LANGS:
-                assert not set(lines[lang]) & set(side[lang])
+                assert not set(lines[lang]) & set(chat["talk"][intent]["ask"][lang])
+
+
+def test_every_request_for_code_has_held_out_wordings_with_its_own_slots() -> None:
+    def check(trained: dict[str, Any], held: dict[str, Any], name: str) -> None:
+        for key, lines in held.items():
+            if key not in LANGS:
+                check(trained[key], lines, f"{name}.{key}")
+                continue
+            assert not set(lines) & set(trained[key]), name
+            slots = {frozenset(_SLOT.findall(line)) for line in trained[key]}
+            assert all(frozenset(_SLOT.findall(line)) in slots for line in lines), name
+
+    held = phrases("code.held")
+    check(phrases("code"), held, "code")
+    for index in range(300):
+        code_row(random_draw(index, LANGS[index % 2], held_out=True))
 
 
 def test_mistakes_are_real_ones() -> None:

@@ -32,7 +32,7 @@ def csv_again(draw: Draw, columns: tuple[str, ...]) -> tuple[str, str]:
     """A further request about the table in `df`, and its cell."""
     column, kind = draw.pick(columns), draw.pick(tuple(_PANDAS))
     slots = {"c": column, "s": statistic_name(draw, kind)}
-    request = phrase(draw, phrases("code")["follow"]["csv"][draw.lang], slots)
+    request = phrase(draw, wording(draw, "follow", "csv"), slots)
     return request, _printed(column, kind)
 
 

@@ -10,7 +10,7 @@ from training.generator.code_csv import csv_again
 from training.generator.code_numbers import ask_statistic, printed, statistic_cell
 from training.generator.draw import Draw
 from training.generator.lexicon import phrases
-from training.generator.task import Task
+from training.generator.task import Task, wording
 from training.generator.wording import phrase
 
 Maker = Callable[[Draw], Task]
@@ -86,20 +86,20 @@ def _about_number(draw: Draw, task: Task, result: str) -> Step:
         cell = f"import math\nprint(round(math.sqrt({result}), 6))"
     else:
         cell = printed(_ON_NUMBER[kind].format(r=result, n=n))
-    request = phrase(draw, phrases("code")["follow"][kind][draw.lang], {"n": n})
+    request = phrase(draw, wording(draw, "follow", kind), {"n": n})
     return Step(request, cell, replace(task, has_list=False, columns=(), again=""))
 
 
 def _about_list(draw: Draw, task: Task) -> Step:
-    wording = phrases("code")["follow"]
     data = task.cell.split("\n")[0]
     if draw.chance(0.55):
         kind, cell = statistic_cell(draw)
-        request = ask_statistic(draw, wording["statistics"][draw.lang], wording["direct"], kind)
+        lines, direct = wording(draw, "follow", "statistics"), phrases("code")["follow"]["direct"]
+        request = ask_statistic(draw, lines, direct, kind)
         return Step(request, cell, replace(task, again=""), data)
     kind = draw.pick(tuple(_ON_LIST))
     n = draw.rng.randint(1, 99)
-    request = phrase(draw, wording[kind][draw.lang], {"n": n})
+    request = phrase(draw, wording(draw, "follow", kind), {"n": n})
     after = replace(task, has_list=kind != "append", again="")
     return Step(request, _ON_LIST[kind].format(n=n), after, data)
 
@@ -114,6 +114,6 @@ def _other_values(draw: Draw, make: Maker, task: Task) -> Step | None:
     for _ in range(_TRIES):
         other = make(draw)
         if other.kind == task.kind and other.again and not other.files:
-            lines = phrases("code")["follow"]["again"][draw.lang]
+            lines = wording(draw, "follow", "again")
             return Step(phrase(draw, lines, {"v": other.again}), other.cell, other)
     return None

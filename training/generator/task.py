@@ -29,11 +29,12 @@ def ask(draw: Draw, kind: str, **slots: object) -> str:
     return phrase(draw, wording(draw, kind), slots)
 
 
-def wording(draw: Draw, kind: str) -> tuple[str, ...]:
-    """The lines of the request `kind`; in the held-out split those kept for it."""
-    known = phrases("code")
-    held = draw.held_out and kind in known["held"]
-    lines: tuple[str, ...] = (known["held"] if held else known)[kind][draw.lang]
+def wording(draw: Draw, *keys: str) -> tuple[str, ...]:
+    """The lines of the request at `keys` of code.yaml; in the held-out split those kept for it."""
+    known = phrases("code.held" if draw.held_out else "code")
+    for key in keys:
+        known = known[key]
+    lines: tuple[str, ...] = known[draw.lang]
     return lines
 
 
