@@ -89,7 +89,7 @@ def _quoting(called: str | None, observation: str) -> Expected:
 
 def _printing(cell: str, printed: str) -> Code:
     if printed == IMAGE:
-        return Code(cell, figure=True, charted=tuple(charted(cell)))
+        return Code(cell, figure=True, charted=charted(cell))
     try:
         numbers = tuple(float(word) for word in printed.strip("[]").replace(",", " ").split())
     except ValueError:

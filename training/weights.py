@@ -1,15 +1,15 @@
 """How much each token of a row counts in the loss.
 
 The tokens of a reply that decide something are few: the first of a tool's name, those of values
-and the one behind each, the first of a cell, the first of what it takes from the request and the
-one behind that, the first words of an answer. The others are copied or go without saying; they
-are learnt early, and outnumber these several times. So those that decide weigh more. Keys do not:
-guided decoding knows them.
+and the one behind each, the first of a cell, what it takes from the request and the one behind
+that, the first words of an answer, what talk recalls. The others go without saying; they are learnt
+early, and outnumber these several times. So those that decide weigh more. Keys do not: guided
+decoding knows them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from glmdemo.families.base import Tokenizer
 from glmdemo.messages import PYTHON_TOOL
@@ -25,15 +25,13 @@ PROMPT_SHARE = 0.12
 
 CHOICE_WEIGHT = 6.0
 """Weight of the first token of a branch's first reply, which chooses a tool or none, of that of a
-call's name, of an answer, of a cell, of values, of what a cell copies from the request or talk from
-the conversation, and of the token behind a value or a copy: where these end has to be read from the
-request alone. The end must not weigh more than going on, or values are cut short."""
+call's name, of an answer, of a cell, of values, of what a cell copies from the request, of words
+of earlier requests that talk repeats, and of the token behind a value or a copy: where these end
+has to be read from the request alone. The end must not weigh more than going on, or values are cut
+short."""
 
-COPY_WEIGHT = 2.0
+CELL_WEIGHT = 2.0
 """Weight of the other tokens of cells."""
-
-
-_NOTHING = Encoded([], [])
 
 
 class Weights:
@@ -48,6 +46,7 @@ class Weights:
         self._line_break = _single(tokenizer, "\n")
         self._run = [*tokenizer.encode_text(PYTHON_TOOL), self._line_break]
         self._value = {_single(tokenizer, mark) for mark in ('": "', '": ')}
+        self._letters: dict[int, bool] = {}
         self._behind = {_single(tokenizer, mark) for mark in ('", "', '"}', ', "', "}")}
 
     def of(self, draw: Draw, row: Encoded, before: Encoded | None = None) -> list[float]:
@@ -66,18 +65,20 @@ class Weights:
         for start in values:
             end = self._end(row, start)
             decisions += range(start, end + 1)
-        heard = [token for asked, _ in self._replies(before or _NOTHING) for token in asked]
-        talk = self._observation not in row.ids
+        heard: set[int] = set()
+        if before is not None:
+            heard.update(*(asked for asked, _ in self._replies(before)))
+        quoting = self._observation in row.ids
         for asked, reply in self._replies(row):
-            heard += asked
             if cell := self._cell_in(row, reply):
-                weights[cell.start : cell.stop] = [COPY_WEIGHT] * len(cell)
+                weights[cell.start : cell.stop] = [CELL_WEIGHT] * len(cell)
                 decisions += [cell.start, *self._copies(asked, row, cell)]
             elif row.ids[reply.start] == self._line_break:
                 decisions.append(reply.start + 1)
-                if talk:
-                    decisions += self._copies(heard, row, reply)
-        if before:
+                if not quoting:
+                    decisions += self._copies(heard.difference(asked), row, reply)
+            heard.update(asked)
+        if before is not None:
             decisions.append(row.learnt.index(True))
         for place in decisions:
             weights[place] = CHOICE_WEIGHT
@@ -129,12 +130,18 @@ class Weights:
             return range(0)
         return range(start, reply.stop)
 
-    def _copies(self, said: list[int], row: Encoded, reply: range) -> Iterator[int]:
+    def _copies(self, said: Iterable[int], row: Encoded, reply: range) -> Iterator[int]:
         """Where a reply repeats a part of what was said, and the place behind it."""
-        known = {token for token in set(said) if self._tokenizer.decode([token]).isalnum()}
+        known = {token for token in said if self._is_word(token)}
         for at in reply:
             if known.intersection(row.ids[at - 1 : at + 1]):
                 yield at
+
+    def _is_word(self, token: int) -> bool:
+        """Whether it is made of letters or digits."""
+        if token not in self._letters:
+            self._letters[token] = self._tokenizer.decode([token]).isalnum()
+        return self._letters[token]
 
 
 def _single(tokenizer: Tokenizer, text: str) -> int:

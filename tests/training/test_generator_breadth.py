@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from glmdemo.messages import Role
+from glmdemo.messages import Message, Role
 from glmdemo.tools.results import NO_OUTPUT
+from training.generator import chat, code, tools
 from training.generator.cells import IMAGE, error_of
-from training.generator.chat import chat_row
-from training.generator.code import code_row
 from training.generator.draw import Draw
 from training.generator.lexicon import Lang, phrases
 from training.generator.memory import Known, correct, question
@@ -24,7 +23,6 @@ from training.generator.report import report
 from training.generator.requests import request
 from training.generator.row import random_draw
 from training.generator.services import service, service_entries
-from training.generator.tools import random_tool, tool_row
 from training.generator.tracebacks import traceback_of
 from training.generator.wording import reword
 
@@ -33,21 +31,52 @@ LANGS: tuple[Lang, ...] = ("en", "zh")
 
 def test_values_stand_verbatim_in_what_the_user_said() -> None:
     for index in range(400):
-        row = tool_row(random_draw(f"verbatim {index}", LANGS[index % 2]))
-        if row.category == "tool/app":
+        make = tools.branched_row if index % 4 > 1 else tools.tool_row
+        row = make(random_draw(f"verbatim {index}", LANGS[index % 2]))
+        if row.category.startswith("tool/app"):
             continue
-        said = ""
-        for message in row.messages:
-            said += message.content if message.role == Role.USER else ""
-            for call in message.tool_calls:
-                for value in call.arguments.values():
-                    assert isinstance(value, bool) or str(value) in said, row
+        for messages in row.conversations():
+            said = ""
+            for message in messages:
+                said += message.content if message.role == Role.USER else ""
+                for call in message.tool_calls:
+                    for value in call.arguments.values():
+                        assert isinstance(value, bool) or str(value) in said, row
+
+
+def test_who_asks_again_for_one_new_value_gets_the_others_as_before() -> None:
+    changes = 0
+    for index in range(200):
+        row = tools.branched_row(random_draw(f"again {index}", LANGS[index % 2]))
+        before = [call for message in row.messages for call in message.tool_calls]
+        for branch in row.branches if before and "app" not in row.category else ():
+            calls = [call for message in branch for call in message.tool_calls]
+            if calls and calls[0].name == before[-1].name:
+                old, new = before[-1].arguments, calls[0].arguments
+                changes += sum(old[key] != value for key, value in new.items()) == 1
+                assert old.keys() == new.keys()
+    assert changes > 100
+
+
+def test_many_choices_have_options_of_other_services_but_not_where_they_are_held_out() -> None:
+    def choices(*, held_out: bool) -> dict[str, set[tuple[str, ...]]]:
+        found: dict[str, set[tuple[str, ...]]] = {}
+        for index in range(1200):
+            tool = service(random_draw(index, "en", held_out=held_out))
+            for place, param in enumerate(tool.params):
+                if param.options:
+                    found.setdefault(f"{tool.topic} {place}", set()).add(param.options)
+                    assert len(set(param.options)) == len(param.options) > 1
+        return found
+
+    assert all(len(options) == 1 for options in choices(held_out=True).values())
+    assert sum(len(options) > 1 for options in choices(held_out=False).values()) > 30
 
 
 def test_a_request_names_every_value_in_one_message() -> None:
     for index in range(400):
         draw = random_draw(f"request {index}", LANGS[index % 2])
-        tool = random_tool(draw)
+        tool = tools.random_tool(draw)
         values = tool.draw_values(draw)
         said = request(draw, tool, values)
         for param, value in zip(tool.params, values, strict=True):
@@ -61,7 +90,7 @@ def test_later_cells_run_after_earlier_ones(
 ) -> None:
     """All cells of a conversation, run in one kernel, print what the row shows."""
     for index in range(60):
-        row = code_row(random_draw(f"session {index}", LANGS[index % 2]))
+        row = code.code_row(random_draw(f"session {index}", LANGS[index % 2]))
         folder = tmp_path / str(index)
         folder.mkdir()
         monkeypatch.chdir(folder)
@@ -70,8 +99,25 @@ def test_later_cells_run_after_earlier_ones(
         namespace: dict[str, object] = {}
         for message, after in itertools.pairwise(row.messages):
             if message.tool_calls and after.content != IMAGE and "Error" not in after.content:
-                cell = str(message.tool_calls[0].arguments["code"])
-                assert _printed(cell, namespace) == after.content, row
+                assert _printed(_cell(message), namespace) == after.content, row
+
+
+def test_cells_of_branches_run_after_those_that_they_share() -> None:
+    later = 0
+    for index in range(80):
+        row = code.branched_row(random_draw(f"branches {index}", LANGS[index % 2]))
+        before = [_cell(message) for message in row.messages if message.tool_calls]
+        for branch in row.branches if before else ():
+            cells = [*before, *(_cell(message) for message in branch if message.tool_calls)]
+            if not any(word in cell for cell in cells for word in ("read_csv", "plt.")):
+                namespace: dict[str, object] = {}
+                assert all(_printed(cell, namespace) for cell in cells)
+                later += 1
+    assert later > 60
+
+
+def _cell(message: Message) -> str:
+    return str(message.tool_calls[0].arguments["code"])
 
 
 def _printed(cell: str, namespace: dict[str, object]) -> str:
@@ -120,7 +166,7 @@ def test_a_correction_wins(lang: Lang) -> None:
 
 def test_answers_have_the_ending_that_the_system_prompt_wants() -> None:
     draw = Draw(random.Random(3))
-    rows = [chat_row(draw.with_lang(LANGS[index % 2])) for index in range(400)]
+    rows = [chat.chat_row(draw.with_lang(LANGS[index % 2])) for index in range(400)]
     with_ending = 0
     for row in rows:
         prompt = row.messages[0].content if row.messages[0].role == Role.SYSTEM else ""

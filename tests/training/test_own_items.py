@@ -6,12 +6,16 @@ import pytest
 from solutions import called, said, solutions
 
 from glmdemo.clients.scripted import ScriptedClient
-from glmdemo.messages import PYTHON_TOOL
+from glmdemo.messages import PYTHON_TOOL, Message
 from training.acceptance.cells import open_cells
 from training.acceptance.items import Answer, Call, Code, Item, Step
+from training.acceptance.judge import charted
 from training.acceptance.play import Outcome, play
 from training.evaluate_generated import table
-from training.own_items import own_items, quoted_values
+from training.generator.cells import IMAGE
+from training.generator.code_plots import chart
+from training.generator.row import Row, call, observation, random_draw, user
+from training.own_items import as_item, own_items, quoted_values
 
 ITEMS = own_items(24)
 
@@ -52,17 +56,45 @@ def test_cells_run_in_the_kernel_and_mistaken_ones_are_history() -> None:
 @pytest.mark.kernel
 def test_a_chart_shows_the_labels_and_numbers_of_the_request_and_no_others() -> None:
     drawn = "import matplotlib.pyplot as plt\nplt.bar(list(data), list(data.values()))\nplt.show()"
-    wanted = Code("", figure=True, charted=("3", "5", "apples", "pears"))
+    wanted = Code("", figure=True, charted=(("apples", 3.0), ("pears", 5.0)))
     item = Item("code", "en", "chart", "seen", (Step("bars of apples 3, pears 5", wanted),))
     cells_said = {
         'data = {"pears": 5, "apples": 3}\n' + drawn: True,
         'data = {"apples": 3, "pears": 5, "plums": 5}\n' + drawn: False,
-        'data = {"apples": 3}\n' + drawn: False,
+        'data = {"apples": 5, "pears": 3}\n' + drawn: False,
     }
     with open_cells() as cells:
         for cell, right in cells_said.items():
             client = ScriptedClient([called(PYTHON_TOOL, code=cell)])
             assert [outcome.right for outcome in play(item, client, cells)] == [right], cell
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ('data = {"b": 2, "a": -1}', (("a", -1.0), ("b", 2.0))),
+        ('plt.bar(["a", "b"], (1, 2.5))', (("a", 1.0), ("b", 2.5))),
+        ('values, labels = [1, 2], ["b", "a"]', (("a", 2.0), ("b", 1.0))),
+        ("data = [7, 3]", (("0", 7.0), ("1", 3.0))),
+        ('labels = ["a"]\nvalues = [1, 2]', ()),
+        ('data = {"a": "1"}', ()),
+        ("plt.plot(x, x**2)", ()),
+        ("data = [1", ()),
+    ],
+)
+def test_what_a_chart_shows(cell: str, shown: tuple[tuple[str, float], ...]) -> None:
+    assert charted(cell) == shown
+
+
+def test_charts_of_rows_are_compared_by_what_they_show() -> None:
+    rows = [Row("code/x", "en", (*_drawn(index),)) for index in range(40)]
+    wanted = [as_item(row, "seen", 0).steps[0].expected for row in rows]
+    assert all(isinstance(code, Code) and code.figure and code.charted for code in wanted)
+
+
+def _drawn(index: int) -> list[Message]:
+    task = chart(random_draw(index, "zh" if index % 2 else "en"))
+    return [user(task.ask), call(PYTHON_TOOL, {"code": task.cell}), observation(IMAGE)]
 
 
 def test_values_to_quote() -> None:

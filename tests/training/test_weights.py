@@ -1,4 +1,4 @@
-"""What decides in a call weighs more than what is copied behind it."""
+"""What decides in a reply weighs more than what goes without saying."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from training.generator.draw import Draw
 from training.generator.row import Encoded, Row, answer, call, observation, user
 from training.rendering import encode_branches, encode_row
 from training.tokenizer import BuiltinTokenizer
-from training.weights import CHOICE_WEIGHT, COPY_WEIGHT, Weights
+from training.weights import CELL_WEIGHT, CHOICE_WEIGHT, Weights
 
 
 def heavy(
@@ -67,13 +67,13 @@ def test_of_a_cell_its_beginning_and_what_it_takes_from_the_request_weigh_most(
     weights = dict(heavy(tokenizer, branch, encode_row(tokenizer, row)))
     most = {"python", "print", "7", "+", "3", "4", ")"}
     assert {token for token, weight in weights.items() if weight == CHOICE_WEIGHT} == most
-    assert weights["("] == COPY_WEIGHT
+    assert weights["("] == CELL_WEIGHT
 
 
 def test_what_an_answer_recalls_weighs_most_and_what_stands_behind_it(
     tokenizer: BuiltinTokenizer,
 ) -> None:
-    told = (user("my cat is 7"), answer("noted"))
+    told = (user("my cat is 7"), answer("noted: it"))
     row = Row("x", "en", told, branches=((user("go"), answer("it: 7.")),))
     (branch,) = encode_branches(tokenizer, row)
     weights = heavy(tokenizer, branch, encode_row(tokenizer, row))

@@ -38,8 +38,8 @@ class Call:
 class Code:
     """One cell that prints all `texts`, all `numbers` and one of `any_number`, or draws.
 
-    Numbers count as printed within `tolerance`. `reference` is a cell that does it. A figure of
-    `charted` labels and numbers must be made of these and no others, in any order.
+    Numbers count as printed within `tolerance`. `reference` is a cell that does it. A chart
+    must show just the `charted` labels and numbers, in any order.
     """
 
     reference: str
@@ -48,7 +48,7 @@ class Code:
     texts: tuple[str, ...] = ()
     figure: bool = False
     tolerance: float = 0.0
-    charted: tuple[str, ...] = ()
+    charted: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)

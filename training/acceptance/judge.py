@@ -43,21 +43,49 @@ def cell_of(reply: Message) -> str | None:
     return str(calls[0].arguments.get("code", ""))
 
 
-def charted(cell: str) -> list[str]:
-    """The labels and numbers in the lists and dictionaries that a cell names, sorted; none of a
-    cell that cannot be read."""
+def right_cell(cell: str, observation: Message, wanted: Code) -> bool:
+    """Whether `cell` showed what is wanted; of a chart also its labels and numbers."""
+    if wanted.charted and charted(cell) != wanted.charted:
+        return False
+    return right_output(observation, wanted)
+
+
+def charted(cell: str) -> tuple[tuple[str, float], ...]:
+    """The labels and numbers of the chart that a cell draws, sorted by label: those of its only
+    dictionary or two lists; of one list with the places instead of labels. Of other cells none."""
+    dicts, lists = _literals(cell)
+    if len(dicts) == 1 and not lists:
+        pairs = dicts[0].items()
+    elif len(lists) == 2 and not dicts and len(lists[0]) == len(lists[1]):
+        labels, values = sorted(lists, key=lambda parts: not isinstance(parts[0], str))
+        pairs = dict(zip(labels, values, strict=True)).items()
+    elif len(lists) == 1 and not dicts:
+        pairs = dict(enumerate(lists[0])).items()
+    else:
+        return ()
+    if not all(isinstance(value, int | float) for _, value in pairs):
+        return ()
+    return tuple(sorted((str(label), float(value)) for label, value in pairs))
+
+
+def _literals(cell: str) -> tuple[list[dict[Any, Any]], list[Sequence[Any]]]:
+    """The dictionaries and the lists of plain values that stand in a cell."""
     try:
-        lines = ast.parse(cell).body
+        nodes = list(ast.walk(ast.parse(cell)))
     except SyntaxError:
-        return []
-    named = [line.value for line in lines if isinstance(line, ast.Assign)]
-    return sorted(
-        str(node.value)
-        for value in named
-        if isinstance(value, ast.List | ast.Dict)
-        for node in ast.walk(value)
-        if isinstance(node, ast.Constant)
-    )
+        return [], []
+    dicts, lists = [], []
+    for node in nodes:
+        if isinstance(node, ast.Dict | ast.List | ast.Tuple):
+            try:
+                read = ast.literal_eval(node)
+            except ValueError:
+                continue
+            if isinstance(read, dict):
+                dicts.append(read)
+            elif read and not any(isinstance(part, list | tuple | dict) for part in read):
+                lists.append(read)
+    return dicts, lists
 
 
 def right_output(observation: Message, wanted: Code) -> bool:

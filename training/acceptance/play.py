@@ -23,12 +23,11 @@ from training.acceptance.cells import Cells
 from training.acceptance.items import Answer, Call, Code, Expected, Item, NoCall, Printed, Step
 from training.acceptance.judge import (
     cell_of,
-    charted,
     malformed,
     quotes,
     right_answer,
     right_call,
-    right_output,
+    right_cell,
 )
 
 _LONGEST_REPLY = 300
@@ -158,8 +157,7 @@ class _Player:
         own = cell_of(reply)
         if own is not None:
             self._observation = self._next(Role.OBSERVATION)
-            same = not wanted.charted or charted(own) == sorted(wanted.charted)
-            if same and right_output(self._observation, wanted):
+            if right_cell(own, self._observation, wanted):
                 return True
         cell = _calling(PYTHON_TOOL, {"code": wanted.reference})
         self._conversation = before.append(cell)

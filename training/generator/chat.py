@@ -42,13 +42,14 @@ def chat_row(draw: Draw) -> Row:
 
 
 def branched_row(draw: Draw) -> Row:
-    """Told facts, and ways in which the conversation goes on: mostly questions about them."""
+    """Told facts, and ways in which the conversation goes on: questions about them, and others."""
     shared = [system_prompt(draw)] if draw.chance(0.09) else []
     told, questions = recalled(draw, _single)
     for turn in told:
         shared += turn.messages()
-    others = tuple(_single(draw) for _ in range(2))
-    branches = tuple(tuple(turn.messages()) for turn in (*questions, *others))
+    following = [*questions, *(_single(draw) for _ in range(2))]
+    draw.rng.shuffle(following)
+    branches = tuple(tuple(turn.messages()) for turn in following)
     return Row("chat/branches", draw.lang, tuple(shared), branches=branches)
 
 

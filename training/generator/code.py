@@ -98,15 +98,17 @@ def branched_row(draw: Draw) -> Row:
 
 
 def _goes_on(draw: Draw, shared: list[Message]) -> Row:
-    """A solved task, sometimes two, and requests after it, of which each ends with its cell."""
+    """A solved task, sometimes two, and requests after it, each up to its cell, or talk."""
     now = random_task(draw)
     shared += [user(now.task.ask), *_solved(draw, now.task.cell, now.printed)]
     if draw.chance(0.3):
         said, now = _further(draw, now)
         shared += said
-    lang = draw.now_and_then_in_other_lang()
-    branches = tuple(tuple(_further(lang, now)[0][:2]) for _ in range(_LATER_BRANCHES))
-    return Row("code/goes on", draw.lang, tuple(shared), (PYTHON_SCHEMA,), branches=branches)
+    branches = tuple(
+        tuple(_further(draw.now_and_then_in_other_lang(), now)[0][:2])
+        for _ in range(_LATER_BRANCHES)
+    )
+    return Row("code/branches", draw.lang, tuple(shared), (PYTHON_SCHEMA,), branches=branches)
 
 
 def _beginning(draw: Draw) -> tuple[Message, ...]:

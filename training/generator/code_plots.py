@@ -74,7 +74,7 @@ def _function(draw: Draw) -> tuple[str, str, float]:
 def chart(draw: Draw) -> Task:
     """A bar, pie or line chart of labelled numbers.
 
-    The cell names them in the order of the request: pairs as a dictionary, two lists as two.
+    Pairs of the request stay together in the cell, and two lists apart.
     """
     kind = draw.pick(("bar", "bar", "pie", "line_pairs"))
     labels, values = _labelled(draw)

@@ -42,5 +42,5 @@ class Draw:
         return self.with_lang("zh" if self.lang == "en" else "en")
 
     def now_and_then_in_other_lang(self) -> Draw:
-        """For a further request: a few users change the language within a conversation."""
+        """For one of several requests: a few users change the language within a conversation."""
         return self.in_other_lang() if self.chance(_CHANGED_LANG) else self

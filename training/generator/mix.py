@@ -26,14 +26,14 @@ _BRANCHED: dict[str, tuple[float, Callable[[Draw], Row]]] = {
     "code": (0.65, code.branched_row),
     "chat": (0.4, chat.branched_row),
 }
-"""Share of a mode's rows that are many beginnings of a conversation instead of a whole one."""
+"""Share of a mode's rows that are many ways to begin or go on instead of a whole conversation."""
 
 
 def sample(draw: Draw, mode: str | None = None) -> Row:
     """A random row in a random language; `mode` is drawn by SHARES where not given."""
     mode = mode or draw.rng.choices(list(SHARES), list(SHARES.values()))[0]
     spoken = draw.with_lang("en" if draw.chance(_ENGLISH[mode]) else "zh")
-    share, branched = _BRANCHED.get(mode, (0.0, MODES[mode]))
+    share, branched = _BRANCHED[mode]
     return branched(spoken) if draw.chance(share) else MODES[mode](spoken)
 
 

@@ -102,10 +102,7 @@ def _param(schema: Draw, user: Draw, line: str) -> Param:
     about = choose(schema, fields[2 if schema.lang == "en" else 3])
     if user.chance(0.06) and fields[1] != "enum":
         about = label = coined_label(user)
-    spoken: tuple[str, ...] = ()
-    if len(fields) > 4:
-        side = fields[4].split(";")[0 if user.lang == "en" else 1]
-        spoken = tuple(choose(user, word.strip()) for word in side.split(","))
+    spoken = tuple(choose(user, word) for word in _spoken(fields, user.lang))
     if fields[1] == "enum":
         if not user.held_out and user.chance(_OTHER_OPTIONS):
             spoken = _other_options(user)
@@ -128,12 +125,17 @@ def _other_options(draw: Draw) -> tuple[str, ...]:
 def _all_options(lang: Lang) -> tuple[str, ...]:
     """The options of all services, but for those written in several ways."""
     lines = [line for entry in _entries(False, "") for line in _lines(entry["params"])]
-    fields = [_split_fields(line) for line in lines]
-    sides = [
-        field[4].split(";")[0 if lang == "en" else 1] for field in fields if field[1] == "enum"
-    ]
-    options = {option.strip() for side in sides for option in side.split(",")}
+    choices = [fields for fields in map(_split_fields, lines) if fields[1] == "enum"]
+    options = {option for fields in choices for option in _spoken(fields, lang)}
     return tuple(sorted(option for option in options if "[" not in option))
+
+
+def _spoken(fields: list[str], lang: Lang) -> list[str]:
+    """How the values of a bool or the options of an enum are said; nothing of other kinds."""
+    if len(fields) < 5:
+        return []
+    side = fields[4].split(";")[0 if lang == "en" else 1]
+    return [words.strip() for words in side.split(",")]
 
 
 def _split_fields(line: str) -> list[str]:

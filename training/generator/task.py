@@ -30,7 +30,7 @@ def ask(draw: Draw, kind: str, **slots: object) -> str:
 
 
 def wording(draw: Draw, *keys: str) -> tuple[str, ...]:
-    """The lines of the request at `keys` of code.yaml; in the held-out split those kept for it."""
+    """The lines of the request at `keys` of code.yaml, in the held-out split of code.held.yaml."""
     known = phrases("code.held" if draw.held_out else "code")
     for key in keys:
         known = known[key]

@@ -43,6 +43,8 @@ the branches go on from there."""
 _AGAIN = 0.5
 """Chance that such a branch wants the last call again for one new value."""
 
+_TRIES = 20
+
 _SIMILAR = 0.35
 """Chance that an offered tool is easily taken for the one before it."""
 
@@ -53,7 +55,7 @@ class Asked(NamedTuple):
     tool: ToolSpec
     values: tuple[Value, ...]
 
-    def call(self) -> Message:
+    def as_call(self) -> Message:
         return call(self.tool.name, self.tool.arguments(self.values))
 
 
@@ -92,7 +94,7 @@ def branched_row(draw: Draw) -> Row:
     shared = [system_prompt(draw)] if draw.chance(0.15 * draw.level) else []
     last = None
     if draw.chance(_LATER):
-        before, last = _calls(draw, tools, brief, most=draw.pick((2, 2, 6)))
+        before, last = _calls(draw, tools, brief, most=draw.pick((4, 4, 6)))
         shared += before
     branches = tuple(_branch(draw, tools, last) for _ in range(_BRANCHES))
     schemas = tuple(tool.schema() for tool in tools)
@@ -108,7 +110,7 @@ def _branch(draw: Draw, tools: Sequence[ToolSpec], last: Asked | None) -> tuple[
     if last is None and draw.chance(0.05):
         return tuple(_calls(draw, tools, brief=True, most=8)[0])
     ask, asked = _again(draw, last) if last and draw.chance(_AGAIN) else _request(draw, tools)
-    return ask, asked.call()
+    return ask, asked.as_call()
 
 
 def _offer(draw: Draw, brief: bool) -> list[ToolSpec]:
@@ -177,9 +179,13 @@ def _again_lines(draw: Draw, tool: ToolSpec, param: Param) -> tuple[str, ...]:
 def _one_new_value(
     draw: Draw, tool: ToolSpec, values: tuple[Value, ...]
 ) -> tuple[int, tuple[Value, ...]]:
+    """The place of a parameter, and the values with another one there."""
     index = draw.rng.randrange(len(values))
     changed = list(values)
-    changed[index] = tool.params[index].draw_value(draw)
+    for _ in range(_TRIES):
+        changed[index] = tool.params[index].draw_value(draw)
+        if changed[index] != values[index]:
+            break
     return index, tuple(changed)
 
 
@@ -196,7 +202,7 @@ def _exchange(draw: Draw, asked: Asked) -> list[Message]:
     else:
         text, leaves = _structured(draw, asked)
         reply = quote_pairs(draw, leaves)
-    return [asked.call(), observation(text), answer(reply)]
+    return [asked.as_call(), observation(text), answer(reply)]
 
 
 def _any_values(draw: Draw) -> dict[str, Value]:
