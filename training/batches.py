@@ -159,10 +159,11 @@ class BatchMaker:
         if len(shared.ids) > length:
             return [self._copies(draw, length)]
         packed = _Packed.of(shared.ids, self._weights.of(draw, shared))
+        heard = self._weights.heard(shared)
         for branch in branches:
             if len(packed.ids) + len(branch.ids) > length:
                 break
-            packed.add_branch(branch.ids, self._weights.of(draw, branch, shared))
+            packed.add_branch(branch.ids, self._weights.of(draw, branch, heard))
         return [packed, self._copies(draw, length - len(packed.ids))]
 
     def _conversations(self, draw: Draw, stage: Stage, length: int) -> list[_Packed]:
@@ -201,8 +202,9 @@ class BatchMaker:
         packed = _Packed.of(whole.ids, self._weights.of(draw, whole))
         if not row.branches:
             return packed if len(whole.ids) <= limit else None
+        heard = self._weights.heard(whole)
         for branch in encode_branches(self._tokenizer, row):
             if len(packed.ids) + len(branch.ids) <= limit:
-                packed.add_branch(branch.ids, self._weights.of(draw, branch, whole))
+                packed.add_branch(branch.ids, self._weights.of(draw, branch, heard))
         taken = packed.branches[-1]
         return packed if taken >= min(_FEWEST_BRANCHES, len(row.branches)) else None

@@ -49,11 +49,17 @@ class Weights:
         self._letters: dict[int, bool] = {}
         self._behind = {_single(tokenizer, mark) for mark in ('", "', '"}', ', "', "}")}
 
-    def of(self, draw: Draw, row: Encoded, before: Encoded | None = None) -> list[float]:
+    def heard(self, row: Encoded) -> frozenset[int]:
+        """The tokens of its requests."""
+        return frozenset().union(*(asked for asked, _ in self._replies(row)))
+
+    def of(
+        self, draw: Draw, row: Encoded, heard_before: frozenset[int] | None = None
+    ) -> list[float]:
         """1 for what is to be learnt, more for what decides; a random part of the rest shares
         PROMPT_WEIGHT. The first token follows what it does not belong to, and counts nothing.
 
-        A branch comes with what stands `before` it.
+        A branch comes with what was `heard` before it.
         """
         each = PROMPT_WEIGHT / PROMPT_SHARE
         weights = [
@@ -65,9 +71,7 @@ class Weights:
         for start in values:
             end = self._end(row, start)
             decisions += range(start, end + 1)
-        heard: set[int] = set()
-        if before is not None:
-            heard.update(*(asked for asked, _ in self._replies(before)))
+        heard = set(heard_before or ())
         quoting = self._observation in row.ids
         for asked, reply in self._replies(row):
             if cell := self._cell_in(row, reply):
@@ -78,7 +82,7 @@ class Weights:
                 if not quoting:
                     decisions += self._copies(heard.difference(asked), row, reply)
             heard.update(asked)
-        if before is not None:
+        if heard_before is not None:
             decisions.append(row.learnt.index(True))
         for place in decisions:
             weights[place] = CHOICE_WEIGHT

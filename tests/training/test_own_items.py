@@ -77,6 +77,8 @@ def test_a_chart_shows_the_labels_and_numbers_of_the_request_and_no_others() -> 
         ('values, labels = [1, 2], ["b", "a"]', (("a", 2.0), ("b", 1.0))),
         ("data = [7, 3]", (("0", 7.0), ("1", 3.0))),
         ('labels = ["a"]\nvalues = [1, 2]', ()),
+        ('labels = ["a", "a"]\nvalues = [1, 2]', (("a", 1.0), ("a", 2.0))),
+        ("data = {{}: 2}", ()),
         ('data = {"a": "1"}', ()),
         ("plt.plot(x, x**2)", ()),
         ("data = [1", ()),
@@ -87,7 +89,7 @@ def test_what_a_chart_shows(cell: str, shown: tuple[tuple[str, float], ...]) -> 
 
 
 def test_charts_of_rows_are_compared_by_what_they_show() -> None:
-    rows = [Row("code/x", "en", (*_drawn(index),)) for index in range(40)]
+    rows = [Row("code/x", "en", tuple(_drawn(index))) for index in range(40)]
     wanted = [as_item(row, "seen", 0).steps[0].expected for row in rows]
     assert all(isinstance(code, Code) and code.figure and code.charted for code in wanted)
 

@@ -16,7 +16,8 @@ def heavy(
     tokenizer: BuiltinTokenizer, row: Encoded, before: Encoded | None = None
 ) -> list[tuple[str, float]]:
     """The tokens that weigh more than 1."""
-    weights = Weights(tokenizer).of(Draw(random.Random(1)), row, before)
+    made = Weights(tokenizer)
+    weights = made.of(Draw(random.Random(1)), row, made.heard(before) if before else None)
     assert len(weights) == len(row.ids)
     return [
         (tokenizer.decode([token]), weight)

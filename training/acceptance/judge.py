@@ -55,12 +55,12 @@ def charted(cell: str) -> tuple[tuple[str, float], ...]:
     dictionary or two lists; of one list with the places instead of labels. Of other cells none."""
     dicts, lists = _literals(cell)
     if len(dicts) == 1 and not lists:
-        pairs = dicts[0].items()
+        pairs = list(dicts[0].items())
     elif len(lists) == 2 and not dicts and len(lists[0]) == len(lists[1]):
         labels, values = sorted(lists, key=lambda parts: not isinstance(parts[0], str))
-        pairs = dict(zip(labels, values, strict=True)).items()
+        pairs = list(zip(labels, values, strict=True))
     elif len(lists) == 1 and not dicts:
-        pairs = dict(enumerate(lists[0])).items()
+        pairs = list(enumerate(lists[0]))
     else:
         return ()
     if not all(isinstance(value, int | float) for _, value in pairs):
@@ -72,14 +72,14 @@ def _literals(cell: str) -> tuple[list[dict[Any, Any]], list[Sequence[Any]]]:
     """The dictionaries and the lists of plain values that stand in a cell."""
     try:
         nodes = list(ast.walk(ast.parse(cell)))
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return [], []
     dicts, lists = [], []
     for node in nodes:
         if isinstance(node, ast.Dict | ast.List | ast.Tuple):
             try:
                 read = ast.literal_eval(node)
-            except ValueError:
+            except (ValueError, TypeError):
                 continue
             if isinstance(read, dict):
                 dicts.append(read)

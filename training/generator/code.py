@@ -92,23 +92,25 @@ def branched_row(draw: Draw) -> Row:
     the first or second cell that is right, which is what has to be learnt."""
     shared = [system_prompt(draw)] if draw.chance(0.12 * draw.level) else []
     if draw.chance(_LATER):
-        return _goes_on(draw, shared)
-    branches = tuple(_beginning(draw) for _ in range(_BRANCHES))
+        before, branches = _going_on(draw)
+        shared += before
+    else:
+        branches = tuple(_beginning(draw) for _ in range(_BRANCHES))
     return Row("code/branches", draw.lang, tuple(shared), (PYTHON_SCHEMA,), branches=branches)
 
 
-def _goes_on(draw: Draw, shared: list[Message]) -> Row:
+def _going_on(draw: Draw) -> tuple[list[Message], tuple[tuple[Message, ...], ...]]:
     """A solved task, sometimes two, and requests after it, each up to its cell, or talk."""
     now = random_task(draw)
-    shared += [user(now.task.ask), *_solved(draw, now.task.cell, now.printed)]
+    before = [user(now.task.ask), *_solved(draw, now.task.cell, now.printed)]
     if draw.chance(0.3):
         said, now = _further(draw, now)
-        shared += said
+        before += said
     branches = tuple(
         tuple(_further(draw.now_and_then_in_other_lang(), now)[0][:2])
         for _ in range(_LATER_BRANCHES)
     )
-    return Row("code/branches", draw.lang, tuple(shared), (PYTHON_SCHEMA,), branches=branches)
+    return before, branches
 
 
 def _beginning(draw: Draw) -> tuple[Message, ...]:
