@@ -95,6 +95,9 @@ def test_clock() -> None:
         (20, "C", "F", "20 C = 68 F"),
         (0, "K", "C", "0 K = -273.15 C"),
         (2, "斤", "kg", "2 斤 = 1 kg"),
+        (26.2, "Miles", "kilometers", "26.2 mile = 42.1648 km"),
+        (5, "公里", "英尺", "5 km = 16404.2 foot"),
+        (100, "°C", "fahrenheit", "100 C = 212 F"),
     ],
 )
 def test_unit_conversion(value: float, source: str, target: str, result: str) -> None:

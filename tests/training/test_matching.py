@@ -44,9 +44,11 @@ def test_a_request_says_all_that_its_call_needs(tokenizer: BuiltinTokenizer) -> 
                         assert negated == (not value)
                         kinds[str(value)] += 1
                 else:
-                    assert value in request
+                    assert schema["type"] == ("integer" if isinstance(value, int) else "string")
+                    assert str(value) in request
                     assert value in schema.get("enum", [value])
                     kinds["enum"] += "enum" in schema
             calls += 1
     assert calls == 480
-    assert min(kinds[kind] for kind in ("string", "enum", "boolean", "True", "False")) > 20
+    expected = ("string", "enum", "integer", "boolean", "True", "False")
+    assert min(kinds[kind] for kind in expected) > 20

@@ -23,15 +23,27 @@ _ZONES = (
     "Asia/Seoul Africa/Cairo Australia/Sydney Europe/Paris Asia/Dubai America/Chicago Asia/Kolkata"
 )
 _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
-_UNITS = (
-    "mm cm m km inch foot mile 里",
-    "g kg t oz lb 斤",
-    "ml l gallon",
-    "m2 ha km2 亩",
-    "s min h day",
-    "m/s km/h mph",
-    "C F K",
-)
+_UNITS = {
+    "en": (
+        "mm cm m km inch foot mile inches feet miles metres meters kilometers",
+        "g kg t oz lb grams kilograms pounds ounces tons",
+        "ml l gallon litres liters gallons",
+        "m2 ha km2 hectares",
+        "s min h day seconds minutes hours days",
+        "m/s km/h mph",
+        "C F K celsius fahrenheit",
+    ),
+    "zh": (
+        "mm cm m km inch foot mile 里 毫米 厘米 米 公里 千米 英里 英尺 英寸",
+        "g kg t oz lb 斤 克 公斤 千克 吨 磅 盎司",
+        "ml l gallon 毫升 升 加仑",
+        "m2 ha km2 亩 平方米 公顷 平方公里",
+        "s min h day 秒 分钟 小时 天",
+        "m/s km/h mph",
+        "C F K 摄氏度 华氏度",
+    ),
+}
+"""Of each quantity, as users write them."""
 _OFFLINE = "The weather service cannot be reached: this tool needs an internet connection."
 _DEFAULT_SEED = 0
 
@@ -159,7 +171,7 @@ def _random_number(draw: Draw) -> Exchange:
 
 
 def _unit(draw: Draw) -> Exchange:
-    source, target = draw.rng.sample(draw.pick(_UNITS).split(), 2)
+    source, target = draw.rng.sample(draw.pick(_UNITS[draw.lang]).split(), 2)
     number = draw.rng.randint(1, 500) if draw.chance(0.7) else round(draw.rng.uniform(0, 99), 1)
     text = f"{number:g} {source} = {draw.rng.uniform(0, 5000):.6g} {target}"
     arguments = {"value": number, "source": source, "target": target}

@@ -36,6 +36,9 @@ SWITCHES = (
 _LINKS = ((" ", " ", ": ", " is ", " = ", "="), ("", "", "是", "：", "为", ": "))
 """What stands between a label and its value, English and Chinese."""
 
+_COUNTED = 0.5
+"""Share of requests whose numbers stand before their labels, as before a unit."""
+
 
 @dataclass(frozen=True)
 class _Speech:
@@ -50,12 +53,12 @@ class _Speech:
 
 @dataclass(frozen=True)
 class _Parameter:
-    """A text; one of `options` where there are any; true or false where it is a `switch`."""
+    """A text; one of `options` where there are any; a number or true and false by its `type`."""
 
     label: list[Ids]
     key: Ids
     options: tuple[Ids, ...] = ()
-    switch: bool = False
+    type: str = "string"
 
 
 @dataclass(frozen=True)
@@ -109,17 +112,19 @@ class Matching:
             ]
         else:
             parameters = [self._parameter(draw, speech) for _ in range(draw.pick((0, 1, 1, 2, 3)))]
+        if len({tuple(parameter.key) for parameter in parameters}) < len(parameters):
+            return self._tool(draw, plain, speech)
         about = self._words(draw, (1,) if plain else (1, 2, 3, 4))
         return _Tool(about, self._word(draw), tuple(parameters))
 
     def _parameter(self, draw: Draw, speech: _Speech) -> _Parameter:
         label, key = self._words(draw, (1, 1, 2)), self._word(draw)
-        kind = draw.rng.choices(("text", "choice", "switch"), (4, 4, 2))[0]
+        kind = draw.rng.choices(("string", "choice", "boolean", "integer"), (4, 4, 2, 3))[0]
         options: tuple[Ids, ...] = ()
         if kind == "choice":
             words = [self._words(draw, (1, 1, 2)) for _ in range(draw.pick((2, 3, 4)))]
             options = tuple(_written(draw, option, speech, 0.0) for option in words)
-        return _Parameter(label, key, options, switch=kind == "switch")
+        return _Parameter(label, key, options, "string" if options else kind)
 
     def _words(self, draw: Draw, counts: Sequence[int]) -> list[Ids]:
         return [self._word(draw) for _ in range(draw.pick(counts))]
@@ -131,8 +136,7 @@ class Matching:
         """A tool behind the text `after`. What the tokenizer would join is encoded together."""
         ids = [*self._text(after + '{"parameters": [')]
         for number, parameter in enumerate(tool.parameters):
-            begun = ', {"type": "' if number else '{"type": "'
-            begun += "boolean" if parameter.switch else "string"
+            begun = (', {"type": "' if number else '{"type": "') + parameter.type
             if parameter.options:
                 ids += self._text(begun + '", "enum": ["')
                 for at, option in enumerate(parameter.options):
@@ -157,35 +161,42 @@ class Matching:
             for number, (parameter, value) in enumerate(zip(tool.parameters, values, strict=True)):
                 called += parameter.key
                 end = "}" if number == len(values) - 1 else ', "'
-                if isinstance(value, bool):
+                if isinstance(value, int):
                     called += self._text('": ') + self._text(json.dumps(value)) + self._text(end)
                 else:
                     called += [*self._text('": "'), *value, *self._text('"' + end)]
             yield _encoded(asked, [*called, *self._control("<|observation|>")])
 
-    def _value(self, draw: Draw, parameter: _Parameter, speech: _Speech) -> Ids | bool:
-        if parameter.switch:
+    def _value(self, draw: Draw, parameter: _Parameter, speech: _Speech) -> Ids | int:
+        if parameter.type == "boolean":
             return draw.chance(0.5)
+        if parameter.type == "integer":
+            return draw.rng.randint(1, draw.pick((9, 99, 999, 99999)))
         if parameter.options:
             return draw.pick(parameter.options)
         return _written(draw, self._words(draw, (1, 1, 2, 3)), speech, 0.0)
 
     def _request(
-        self, draw: Draw, tool: _Tool, values: Sequence[Ids | bool], speech: _Speech
+        self, draw: Draw, tool: _Tool, values: Sequence[Ids | int], speech: _Speech
     ) -> Ids:
         """Words of the description, values with their labels, and others, in any order. A value
         may stand without its label where nothing could be taken for it."""
         parts = [draw.rng.sample(tool.about, draw.rng.randint(1, len(tool.about)))]
         bare = len(values) == 1 and speech.fillers and draw.chance(0.3)
+        counted = draw.chance(_COUNTED)
         for parameter, value in zip(tool.parameters, values, strict=True):
             label = _written(draw, parameter.label, speech, 0.0)
             if isinstance(value, bool):
                 before, after = draw.pick(speech.switches[value])
                 parts.append([[*before, *label, *after]])
-            elif bare or (parameter.options and draw.chance(0.6)):
-                parts.append([value])
+                continue
+            said = self._text(str(value)) if isinstance(value, int) else value
+            if bare or (parameter.options and draw.chance(0.6)):
+                parts.append([said])
+            elif counted and isinstance(value, int):
+                parts.append([[*said, *speech.space, *label]])
             else:
-                parts.append([[*label, *draw.pick(speech.links), *value]])
+                parts.append([[*label, *draw.pick(speech.links), *said]])
         if speech.fillers and not bare and draw.chance(0.3):
             parts.append([draw.pick(speech.fillers), *self._words(draw, (1, 2))])
         draw.rng.shuffle(parts)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from training.generator.draw import Draw
 from training.generator.lexicon import phrases
 from training.generator.toolspec import Param, ToolSpec, Value
-from training.generator.values import person, pet
+from training.generator.values import alike, person, pet
 from training.generator.wording import phrase, plain
 
 _COMPOSED = 0.14
@@ -89,14 +89,13 @@ def composed(draw: Draw, tool: ToolSpec) -> str:
 def values_named(draw: Draw, params: Sequence[Param]) -> str:
     """The slots of all parameters; those that could be confused have labels and any order."""
     order = list(range(len(params)))
-    kinds = [param.kind for param in params]
-    alike = len(set(kinds)) < len(kinds)
+    confusable = alike([param.kind for param in params])
     labelled = [draw.chance(0.5)] * len(params)
-    if not alike and draw.chance(0.4):
+    if not confusable and draw.chance(0.4):
         labelled = [draw.chance(0.5) for _ in params]
-    if alike and not all(param.mark for param in params):
+    if confusable and not all(param.mark for param in params):
         labelled = [draw.chance(0.9)] * len(params)
-    marked = all(labelled) or not alike or all(param.mark for param in params)
+    marked = all(labelled) or not confusable or all(param.mark for param in params)
     if marked and draw.chance(0.4):
         draw.rng.shuffle(order)
     one_form = draw.pick(phrases("tools")["labelled"][draw.lang]) if draw.chance(0.6) else ""

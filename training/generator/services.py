@@ -16,7 +16,7 @@ from training.generator.toolspec import (
     function_name,
     param_name,
 )
-from training.generator.values import coined
+from training.generator.values import alike, coined
 
 _OTHER_OPTIONS = 0.35
 """Share of choices whose options are not those of the service."""
@@ -35,19 +35,23 @@ def service(draw: Draw, group: str = "", besides: str = "") -> ToolSpec:
 
 @cache
 def _entries(held_out: bool, group: str) -> tuple[dict[str, Any], ...]:
-    """What is drawn from: those with much to decide stand there twice."""
+    """What is drawn from: those with much to decide stand there several times."""
     return tuple(
         entry
         for entry in service_entries()
         if bool(entry.get("held")) == held_out and (not group or _group(entry) == group)
-        for _ in range(2 if _demanding(entry) else 1)
+        for _ in range(_weight(entry))
     )
 
 
-def _demanding(entry: dict[str, Any]) -> bool:
-    """Whether it has three parameters, or one whose value is not said as it is written."""
+def _weight(entry: dict[str, Any]) -> int:
+    """How much there is to decide: three parameters, values that are not said as they are
+    written, or such as could be taken for each other. Held-out ones stay as they have been
+    measured."""
     kinds = [_split_fields(line)[1] for line in _lines(entry["params"])]
-    return len(kinds) > 2 or not {"bool", "enum"}.isdisjoint(kinds)
+    if alike(kinds) and not entry.get("held"):
+        return 4
+    return 2 if len(kinds) > 2 or not {"bool", "enum"}.isdisjoint(kinds) else 1
 
 
 def _from_entry(draw: Draw, entry: dict[str, Any]) -> ToolSpec:

@@ -18,7 +18,7 @@ from training.generator.requests import request
 from training.generator.row import Row, answer, call, observation, user
 from training.generator.services import service
 from training.generator.toolspec import Param, ToolSpec, Value
-from training.generator.values import KINDS, to_json, value
+from training.generator.values import KINDS, alike, to_json, value
 from training.generator.wording import phrase, plain
 
 _APP_SHARE = 0.12
@@ -166,12 +166,12 @@ def _again(draw: Draw, last: Asked) -> tuple[Message, Asked]:
 
 
 def _again_lines(draw: Draw, tool: ToolSpec, param: Param) -> tuple[str, ...]:
-    """How a new value is named; with its label where another parameter has the same kind."""
+    """How a new value is named; with its label where another parameter's could be meant."""
     if draw.held_out:
         held: tuple[str, ...] = phrases("tools")["again_held"][draw.lang]
         return held
     lines: tuple[str, ...] = phrases("tools")["again"][draw.lang]
-    if sum(other.kind == param.kind for other in tool.params) > 1:
+    if any(other is not param and alike((other.kind, param.kind)) for other in tool.params):
         return tuple(line for line in lines if "<label>" in line and "[make" not in line)
     return lines
 

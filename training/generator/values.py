@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import combinations
 
 from training.generator.draw import Draw
 from training.generator.lexicon import pairs, phrases, words
@@ -240,6 +241,11 @@ KINDS: dict[str, Callable[[Draw], str | int | float]] = {
     "state": lambda draw: draw.pick(("ok", "done", "success", "confirmed", "queued", "accepted")),
 }
 
+_ALIKE = (
+    frozenset(("int", "dec", "temp", "percent", "age", "price")),
+    frozenset(("word", "title", "phrase")),
+)
+
 JSON_TYPES = {"int": "integer", "dec": "number", "bool": "boolean"}
 """JSON schema type of a parameter's kind; every other kind is a string."""
 
@@ -247,6 +253,15 @@ JSON_TYPES = {"int": "integer", "dec": "number", "bool": "boolean"}
 def value(draw: Draw, kind: str) -> str | int | float:
     """A random value of `kind` in the draw's language."""
     return KINDS[kind](draw)
+
+
+def alike(kinds: Sequence[str]) -> bool:
+    """Whether values of two of `kinds` could be taken for each other where no label tells them
+    apart: of the same kind, two numbers, two texts about anything."""
+    return any(
+        one == other or any({one, other} <= family for family in _ALIKE)
+        for one, other in combinations(kinds, 2)
+    )
 
 
 def to_json(data: object) -> str:
