@@ -58,6 +58,21 @@ def test_who_asks_again_for_one_new_value_gets_the_others_as_before() -> None:
     assert changes > 100
 
 
+def test_a_new_value_has_its_label_where_another_parameter_could_be_meant() -> None:
+    labelled = bare = 0
+    for index in range(300):
+        draw = random_draw(f"new value {index}", LANGS[index % 2])
+        tool = tools.random_tool(draw)
+        for param in tool.params:
+            lines = tools.again_lines(draw, tool, param)
+            others = [other.kind for other in tool.params if other is not param]
+            if param.kind in others or (param.kind == "int" and "price" in others):
+                assert all("<label>" in line for line in lines)
+                labelled += 1
+            bare += any("<label>" not in line for line in lines)
+    assert min(labelled, bare) > 20
+
+
 def test_many_choices_have_options_of_other_services_but_not_where_they_are_held_out() -> None:
     def choices(*, held_out: bool) -> dict[str, set[tuple[str, ...]]]:
         found: dict[str, set[tuple[str, ...]]] = {}
@@ -190,7 +205,8 @@ def test_synonyms_leave_the_slots() -> None:
 
 def test_tools_that_are_easily_confused_are_offered_together() -> None:
     draw = random_draw("similar", "en")
-    light = next(t for t in (service(draw) for _ in range(3000)) if t.topic == "turn_on_light")
+    services = (service(draw) for _ in itertools.count())
+    light = next(tool for tool in services if tool.topic == "turn_on_light")
     assert light.similar is not None
     topics = {light.similar(draw).topic for _ in range(60)}
     assert "turn_off_light" in topics

@@ -24,8 +24,9 @@ from training.generator.wording import phrase, plain
 _APP_SHARE = 0.12
 """Share of rows with the tools that the app ships."""
 
-_SERVICE_SHARE = 0.87
-"""Share of everyday services among the other tools; the rest is made of random words."""
+_SERVICE_SHARE = {False: 0.8, True: 0.87}
+"""Share of everyday services among the other tools, by whether they are held out; the rest is made
+of random words."""
 
 _FOLLOW_UP = 0.62
 """Chance of one more exchange: several per row let the schemas be read once for many calls."""
@@ -128,7 +129,7 @@ def _offer(draw: Draw, brief: bool) -> list[ToolSpec]:
 
 
 def random_tool(draw: Draw) -> ToolSpec:
-    return service(draw) if draw.chance(_SERVICE_SHARE) else coined_tool(draw)
+    return service(draw) if draw.chance(_SERVICE_SHARE[draw.held_out]) else coined_tool(draw)
 
 
 def _calls(
@@ -162,10 +163,10 @@ def _again(draw: Draw, last: Asked) -> tuple[Message, Asked]:
     index, values = _one_new_value(draw, *last)
     param = tool.params[index]
     slots = {"v": param.say(values[index]), "label": param.label}
-    return user(phrase(draw, _again_lines(draw, tool, param), slots)), Asked(tool, values)
+    return user(phrase(draw, again_lines(draw, tool, param), slots)), Asked(tool, values)
 
 
-def _again_lines(draw: Draw, tool: ToolSpec, param: Param) -> tuple[str, ...]:
+def again_lines(draw: Draw, tool: ToolSpec, param: Param) -> tuple[str, ...]:
     """How a new value is named; with its label where another parameter's could be meant."""
     if draw.held_out:
         held: tuple[str, ...] = phrases("tools")["again_held"][draw.lang]

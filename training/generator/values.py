@@ -246,7 +246,11 @@ _ALIKE = (
     frozenset(("word", "title", "phrase")),
 )
 
-JSON_TYPES = {"int": "integer", "dec": "number", "bool": "boolean"}
+JSON_TYPES = {
+    "bool": "boolean",
+    **dict.fromkeys(("int", "temp", "percent", "age"), "integer"),
+    **dict.fromkeys(("dec", "price"), "number"),
+}
 """JSON schema type of a parameter's kind; every other kind is a string."""
 
 
