@@ -11,9 +11,8 @@ from __future__ import annotations
 import argparse
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from glmdemo.messages import Role
 from training.acceptance.figures import ROWS
 from training.acceptance.items import Item, load_items
 from training.acceptance.report import counted, table_header, table_line
@@ -38,13 +37,8 @@ def shared_requests(items: Iterable[Item], rows: Iterable[Row]) -> dict[str, set
         for step in item.steps:
             if step.user is not None:
                 asked.setdefault(normal(step.user), set()).add(item.name)
-    made = {normal(request) for row in rows for request in _requests(row)}
+    made = {normal(request) for row in rows for request in row.requests()}
     return {request: names for request, names in asked.items() if request in made}
-
-
-def _requests(row: Row) -> Iterator[str]:
-    for messages in (row.messages, *row.branches):
-        yield from (message.content for message in messages if message.role == Role.USER)
 
 
 def _rows(count: int) -> Iterator[Row]:
@@ -52,18 +46,14 @@ def _rows(count: int) -> Iterator[Row]:
     return (sample(draw) for _ in range(count))
 
 
-def table(model: str | None, left_out: set[str]) -> Sequence[str]:
+def table(model: str | None, left_out: set[str]) -> list[str]:
     """Markdown: the figures with guided calls of all items, and of those that are not left out."""
     outcomes = measure(model)[0]["guided"]
     apart = [outcome for outcome in outcomes if outcome.item.name not in left_out]
     lines = table_header("what", "all", "without them")
-    return [
-        *lines,
-        *(
-            table_line(row.name, counted(row.score(outcomes)), counted(row.score(apart)))
-            for row in ROWS
-        ),
-    ]
+    for row in ROWS:
+        lines.append(table_line(row.name, counted(row.score(outcomes)), counted(row.score(apart))))
+    return lines
 
 
 def main() -> None:

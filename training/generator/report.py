@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from glmdemo.messages import Role
 from training.generator.draw import Draw
 from training.generator.lexicon import Lang
 from training.generator.mix import sample
@@ -46,8 +45,7 @@ def report(rows: int, seed: int) -> list[str]:
     for mode in (*modes, ""):
         chosen = [i for i, row in enumerate(drawn) if row.category.startswith(mode)]
         lines.append(_lengths(mode or "all", [encoded[i] for i in chosen]))
-    said = (m for row in drawn for part in (row.messages, *row.branches) for m in part)
-    prompts = [m.content for m in said if m.role == Role.USER]
+    prompts = [request for row in drawn for request in row.requests()]
     total = sum(len(ids) for ids, _ in encoded)
     lines += [
         f"distinct requests: {len(set(prompts))} of {len(prompts)}",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 from glmdemo.messages import Message, Role, ToolCall
@@ -30,6 +31,11 @@ class Row:
     def conversations(self) -> list[tuple[Message, ...]]:
         """The messages of each branch with what stands before it, or of the row without any."""
         return [(*self.messages, *branch) for branch in self.branches or ((),)]
+
+    def requests(self) -> Iterator[str]:
+        """What the user says, in the branches too."""
+        said = chain(self.messages, *self.branches)
+        return (message.content for message in said if message.role == Role.USER)
 
 
 class Encoded(NamedTuple):

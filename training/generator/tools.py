@@ -25,8 +25,8 @@ _APP_SHARE = 0.12
 """Share of rows with the tools that the app ships."""
 
 _SERVICE_SHARE = {False: 0.8, True: 0.87}
-"""Share of everyday services among the other tools, by whether they are held out; the rest is made
-of random words."""
+"""Share of everyday services among the other tools, by whether they are held out, where it stays
+as it has been measured; the rest is made of random words."""
 
 _FOLLOW_UP = 0.62
 """Chance of one more exchange: several per row let the schemas be read once for many calls."""
