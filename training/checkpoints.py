@@ -61,11 +61,12 @@ def load_network(folder: Path) -> LeanGlm:
 
 
 def load_weights(network: LeanGlm, folder: Path) -> None:
-    """The weights of an exported model with the same tokenizer and heads, no optimiser state.
+    """The weights of an exported model with the same tokenizer, no optimiser state.
 
-    A network with more layers than the model, or wider ones, computes what the model does: the
-    model's layers are spread over the network, and a layer between is a copy of the one before
-    it that adds nothing yet; a new place in the residual stream holds 0 (arXiv 1511.05641).
+    A network with more layers than the model, wider ones or more heads computes what the model
+    does: the model's layers are spread over the network, and a layer between is a copy of the one
+    before it that adds nothing yet; a new place in the residual stream holds 0 (arXiv 1511.05641).
+    Heads must have the same size, and as many of them the same keys.
     """
     stored: dict[str, torch.Tensor] = {}
     for file in sorted(folder.glob("*.safetensors")):
@@ -98,6 +99,8 @@ def _widened(name: str, old: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     if name.endswith(_GATE_AND_UP):
         half = torch.Size((shape[0] // 2, shape[1]))
         return torch.cat([_widened("", part, half) for part in old.chunk(2)])
+    if name.endswith("bias"):
+        return torch.cat([old, old.new_zeros(shape[0] - old.numel())])
     writes = name.endswith((*_RESIDUAL, "embed_tokens.weight"))
     wide = torch.zeros(shape) if writes else torch.randn(shape) * old.std()
     wide[: old.shape[0], : old.shape[1]] = old

@@ -72,6 +72,7 @@ PRESETS: dict[str, dict[str, int]] = {
     "mini": {"hidden": 192, "inner": 512, "layers": 6, "heads": 4, "kv_heads": 2, "head_size": 48},
     "deep": {"hidden": 192, "inner": 512, "layers": 9, "heads": 4, "kv_heads": 2, "head_size": 48},
     "wide": {"hidden": 256, "inner": 704, "layers": 9, "heads": 4, "kv_heads": 2, "head_size": 48},
+    "tall": {"hidden": 256, "inner": 704, "layers": 12, "heads": 6, "kv_heads": 3, "head_size": 48},
     "8M": {"hidden": 288, "inner": 768, "layers": 8, "heads": 6, "kv_heads": 2, "head_size": 48},
     "20M": {"hidden": 448, "inner": 1216, "layers": 9, "heads": 7, "kv_heads": 1, "head_size": 64},
 }
@@ -257,7 +258,7 @@ class LeanGlm(nn.Module):
         middle = x
         for i, layer in enumerate(self.model.layers):
             x = layer(x, at, None if caches is None else caches[i])
-            if i == (self.config.layers - 1) // 2:
+            if i == self.config.layers // 2:
                 middle = x
         return self.model.norm(x), self.model.norm(middle)
 

@@ -18,6 +18,8 @@ def attach(page: Page, name: str, data: bytes) -> None:
     upload = page.get_by_test_id("stChatInput").locator("input[type=file]")
     upload.set_input_files({"name": name, "mimeType": "text/csv", "buffer": data})
     expect(page.get_by_test_id("stChatInput").get_by_text(name)).to_be_visible()
+    # Streamlit ignores the Enter key while a file is on its way.
+    expect(page.get_by_test_id("stChatInputSubmitButton")).to_be_enabled()
 
 
 def test_a_file_is_read_shown_and_downloaded(server: str, page: Page) -> None:

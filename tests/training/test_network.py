@@ -68,12 +68,16 @@ def test_a_conversation_and_a_branch_see_only_themselves() -> None:
                 torch.testing.assert_close(both, alone, atol=accuracy, rtol=accuracy)
 
 
-@pytest.mark.parametrize("grown", [{"layers": 5}, {"hidden": 48, "inner": 80}])
+@pytest.mark.parametrize(
+    "grown", [{"layers": 5}, {"hidden": 48, "inner": 80}, {"heads": 8, "kv_heads": 4}]
+)
 def test_a_larger_network_starts_as_what_the_smaller_computes(
     tmp_path: Path, grown: dict[str, int]
 ) -> None:
     torch.manual_seed(3)
     small = LeanGlm(CONFIG)
+    for layer in small.model.layers:
+        torch.nn.init.normal_(layer.self_attn.q_proj.bias)
     save_file(small.state_dict(), tmp_path / "model.safetensors")
     large = LeanGlm(replace(CONFIG, **grown))
     load_weights(large, tmp_path)

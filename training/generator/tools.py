@@ -106,7 +106,7 @@ def _branch(draw: Draw, tools: Sequence[ToolSpec], last: Asked | None) -> tuple[
     """A way to begin, or to go on after `last`."""
     if draw.chance(0.05):
         return tuple(small_talk(draw))
-    if draw.chance(0.12 * draw.level):
+    if draw.chance(0.06 * draw.level):
         return tuple(_declined(draw, tools))
     if last is None and draw.chance(0.05):
         return tuple(_calls(draw, tools, brief=True, most=8)[0])
