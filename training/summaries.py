@@ -118,7 +118,9 @@ class Summaries:
 
     def _heard(self, ids: Sequence[int], asked: int, value: Ids) -> range:
         """The places of `value` in the request that begins at `asked`, and the one behind; none
-        where it stands there several times or not at all."""
+        where it stands there several times or not at all, or nothing was asked (copies)."""
+        if not asked:
+            return range(0)
         end = next(at for at in range(asked + 1, len(ids)) if ids[at] in self._controls)
         found = [at for at in range(asked + 1, end) if self._stands(ids, at, value)]
         return range(found[0], found[0] + len(value) + 1) if len(found) == 1 else range(0)
