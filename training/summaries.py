@@ -10,9 +10,10 @@ words these tokens should hold:
 - the first token of a tool's or a parameter's name: those of its description
 - the token before a value in a call: those of its parameter's description
 - each token of a request: the last ones before it, since a value stands behind its label
-- those of a value in a request, and the one behind it: those of the description of the parameter
-  that the call gives the value to. Whose value it is, is found out where it stands, as far as the
-  words before it tell; the call then looks for its description.
+- those of a value in a request, and what stands behind it: those of the description of the
+  parameter that the call gives the value to. Whose value it is, is found out where it stands, as
+  far as the words before it tell; the call then looks for its description
+- what stands behind a value: how the value begins, since a unit stands behind its number
 
 The idea of supervising inner layers is old (deep supervision, arXiv 1409.5185); bags of words as
 targets are those of arXiv 1805.04871.
@@ -94,7 +95,7 @@ class Summaries:
                     words = called.get(key, [])
                     yield at, words
                     value = self._until(self._after_value, ids, at + 1)
-                    yield from ((place, words) for place in self._heard(ids, asked, value))
+                    yield from self._heard(ids, asked, value, words)
             elif _ends(ids, at, self._about):
                 about = at + 1
             elif about and (_ends(ids, at, self._named) or _ends(ids, at, self._heading)):
@@ -116,14 +117,22 @@ class Summaries:
             end += 1
         return tuple(ids[start:end])
 
-    def _heard(self, ids: Sequence[int], asked: int, value: Ids) -> range:
-        """The places of `value` in the request that begins at `asked`, and the one behind; none
+    def _heard(
+        self, ids: Sequence[int], asked: int, value: Ids, words: list[int]
+    ) -> Iterator[Summary]:
+        """Those of `value`, which `words` describe, in the request that begins at `asked`; none
         where it stands there several times or not at all, or nothing was asked (copies)."""
         if not asked:
-            return range(0)
+            return
         end = next(at for at in range(asked + 1, len(ids)) if ids[at] in self._controls)
         found = [at for at in range(asked + 1, end) if self._stands(ids, at, value)]
-        return range(found[0], found[0] + len(value) + 1) if len(found) == 1 else range(0)
+        if len(found) != 1:
+            return
+        behind = found[0] + len(value)
+        if ids[behind] in self._blank:
+            behind += 1
+        yield from ((place, words) for place in range(found[0], behind + 1))
+        yield behind, [value[0]]
 
     def _stands(self, ids: Sequence[int], at: int, value: Ids) -> bool:
         """Whether `value` stands at `at`, not as a part of a longer number."""

@@ -53,6 +53,7 @@ def test_names_values_and_replies_hold_their_words() -> None:
         ("Oslo", "thecity"),
         ("loqq", "thecity"),
         ("qq\n{", "thecity"),
+        ("qq\n{", "Os"),
     ]
 
 
@@ -69,5 +70,6 @@ def test_values_of_a_request_hold_what_they_are_of_the_tool_that_is_called() -> 
         found = _found(tools, user(request), call("ww", {"zz": 14, "yy": 4}))
         return found[found.index(('": 4', "house")) + 1 :]
 
-    assert held("4x 14?") == [("4x 1", "house"), ("x 14", "house")]
+    assert held("4x 14?") == [("4x 1", "house"), ("x 14", "house"), ("x 14", "4")]
+    assert held("4 x")[1:] == [(" xww", "house"), ("xww\n", "house"), ("xww\n", "4")]
     assert held("4x 4?") == []
