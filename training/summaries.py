@@ -122,10 +122,11 @@ class Summaries:
     ) -> Iterator[Summary]:
         """Those of `value`, which `words` describe, in the request that begins at `asked`; none
         where it stands there several times or not at all, or nothing was asked (copies)."""
-        if not asked:
+        if not asked or not value:
             return
         end = next(at for at in range(asked + 1, len(ids)) if ids[at] in self._controls)
-        found = [at for at in range(asked + 1, end) if self._stands(ids, at, value)]
+        begins = (at for at in range(asked + 1, end) if ids[at] == value[0])
+        found = [at for at in begins if self._stands(ids, at, value)]
         if len(found) != 1:
             return
         behind = found[0] + len(value)
@@ -137,7 +138,7 @@ class Summaries:
     def _stands(self, ids: Sequence[int], at: int, value: Ids) -> bool:
         """Whether `value` stands at `at`, not as a part of a longer number."""
         behind = at + len(value)
-        if not value or tuple(ids[at:behind]) != value:
+        if tuple(ids[at:behind]) != value:
             return False
         return not (
             self._digits.issuperset((ids[at - 1], value[0]))
